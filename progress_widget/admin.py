@@ -1,0 +1,66 @@
+"""The rows in Django's admin: to look at, each with its live bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.forms import Media
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from progress_widget import rendering
+from progress_widget.models import TaskProgress
+
+FIELDS = (
+    "task_id",
+    "label",
+    "attempt",
+    "created_at",
+)
+
+
+@admin.register(TaskProgress)
+class TaskProgressAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
+    """Read-only. Only the bar is live, so the page shows nothing beside it that would go stale."""
+
+    list_filter = ("state",)
+    search_fields = ("label", "=task_id", "step")
+    date_hierarchy = "created_at"
+    ordering = ("-created_at",)
+
+    @property
+    def media(self) -> Media:
+        """With htmx, so that any theme that prints the media of the admin has it."""
+        return super().media + Media(
+            css={"all": [rendering.STYLESHEET]},
+            js=["django_htmx/htmx-2.min.js", rendering.SCRIPT],
+        )
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return ["__str__", _bar_column(request), "created_at"]
+
+    def get_fields(self, request: HttpRequest, obj: TaskProgress | None = None) -> list[Any]:
+        return [_bar_column(request), *FIELDS]
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: TaskProgress | None = None
+    ) -> list[Any]:
+        return self.get_fields(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: TaskProgress | None = None) -> bool:
+        return False
+
+
+def _bar_column(request: HttpRequest) -> Callable[[TaskProgress], SafeString]:
+    # A ModelAdmin serves all requests at once, and a bar is bound to the user of one.
+    @admin.display(description=_("progress"))
+    def progressbar(row: TaskProgress) -> SafeString:
+        return rendering.progressbar(row, request=request)
+
+    return progressbar

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core import checks
+from django.utils.translation import gettext_lazy as _
+
+
+class ProgressWidgetConfig(AppConfig):
+    name = "progress_widget"
+    verbose_name = _("Progress")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from progress_widget import lifecycle
+        from progress_widget.checks import check_settings, check_urls
+
+        checks.register(check_settings)
+        checks.register(check_urls, checks.Tags.urls)
+        lifecycle.connect()

@@ -1,0 +1,68 @@
+"""System checks: what is wrong with a project's set-up, told at its start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.urls import NoReverseMatch, reverse
+
+from progress_widget.conf import PREFIX, conf
+
+POSITIVE = ("POLL_INTERVAL", "WRITE_INTERVAL", "STALLED_AFTER", "RETENTION_DAYS")
+
+
+def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E001: the partial view has no URL."""
+    try:
+        reverse("progress_widget:poll", kwargs={"token": "token"})
+    except NoReverseMatch:
+        return [
+            Error(
+                "The bars have no URL to poll.",
+                hint='Add path("progress/", include("progress_widget.urls")) to your URLs.',
+                id="progress_widget.E001",
+            )
+        ]
+    return []
+
+
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E002: a number is none; E003: CAN_VIEW names no function; W004: htmx is not installed."""
+    found: list[CheckMessage] = []
+    for name in POSITIVE:
+        value = getattr(settings, PREFIX + name, 1)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not (number and math.isfinite(value) and value > 0):
+            found.append(
+                Error(
+                    f"{PREFIX}{name} is {value!r}.",
+                    hint="Set it to a number greater than 0.",
+                    id="progress_widget.E002",
+                )
+            )
+    try:
+        callable_or_none = conf.can_view is None or callable(conf.can_view)
+    except (ImportError, AttributeError):
+        callable_or_none = False
+    if not callable_or_none:
+        found.append(
+            Error(
+                f"{PREFIX}CAN_VIEW names no function: {getattr(settings, PREFIX + 'CAN_VIEW')!r}.",
+                hint="Set it to the dotted path of f(request, task_id) -> bool, or to None.",
+                id="progress_widget.E003",
+            )
+        )
+    if not apps.is_installed("django_htmx"):
+        found.append(
+            Warning(
+                "django_htmx is not in INSTALLED_APPS, so its copy of htmx is not served.",
+                hint='Add "django_htmx", or load htmx yourself and silence this check.',
+                id="progress_widget.W004",
+            )
+        )
+    return found

@@ -1,0 +1,56 @@
+"""The settings: typed, explained, and read when they are used.
+
+Reading late lets ``override_settings`` and a project's own start-up code work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+
+PREFIX = "PROGRESS_WIDGET_"
+
+
+class Conf:
+    """One property for each setting, in lower case and without the prefix."""
+
+    @property
+    def poll_interval(self) -> float:
+        """Seconds between two polls of one bar; the tag's ``interval`` goes before it."""
+        return float(self._get("POLL_INTERVAL", 1.0))
+
+    @property
+    def write_interval(self) -> float:
+        """Seconds that lie at least between two writes of one bar that is advanced in a loop."""
+        return float(self._get("WRITE_INTERVAL", 0.5))
+
+    @property
+    def can_view(self) -> Callable[[HttpRequest, str], bool] | None:
+        """``f(request, task_id) -> bool`` from its dotted path; None: the token alone decides.
+
+        Raises:
+            ImportError: The path names nothing.
+        """
+        path = self._get("CAN_VIEW", None)
+        return import_string(path) if path else None
+
+    @property
+    def stalled_after(self) -> float:
+        """Seconds without news after which a page says so, of a task that waits or runs."""
+        return float(self._get("STALLED_AFTER", 30))
+
+    @property
+    def retention_days(self) -> float:
+        """Days for which the token in a page's poll URL is good."""
+        return float(self._get("RETENTION_DAYS", 7))
+
+    @staticmethod
+    def _get(name: str, default: Any) -> Any:
+        return getattr(settings, PREFIX + name, default)
+
+
+conf = Conf()

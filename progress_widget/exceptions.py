@@ -1,0 +1,29 @@
+"""What the package raises when it is asked for something that cannot be."""
+
+from __future__ import annotations
+
+
+class ProgressError(Exception):
+    """Base of the package's exceptions; never raised itself."""
+
+
+class DoesNotExist(ProgressError):
+    """There is no row for this task.
+
+    Attributes:
+        task_id: The id that was looked up.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id)
+        self.task_id = task_id
+
+    def __str__(self) -> str:
+        return (
+            f"No progress is recorded for task {self.task_id!r}. "
+            "Start its bar with ProgressBar(task_id, total) first."
+        )
+
+
+class OutOfRange(ProgressError):
+    """A progress below zero, over its total, or too large to be stored."""

@@ -1,0 +1,270 @@
+"""The row: what is known of one task, and every rule by which it is written and looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Coalesce, Least
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+TASK_ID_LENGTH = 255
+STEP_LENGTH = 255
+MESSAGE_LENGTH = 1000
+MAX_NUMBER = 2**63 - 1
+COMPLETE = "Complete"
+
+
+class State(models.TextChoices):
+    """What has become of a task. A page adds to these *stalled*, which is derived."""
+
+    WAITING = "waiting", _("Waiting")
+    """Nobody has started it yet; also what a task without a row is taken for."""
+
+    RUNNING = "running", _("Running")
+    """It has been started and has not ended."""
+
+    RETRYING = "retrying", _("Retrying")
+    """The last run did not succeed; Celery will run it again."""
+
+    SUCCEEDED = "succeeded", _("Succeeded")
+    """It has ended well."""
+
+    FAILED = "failed", _("Failed")
+    """It has ended in an exception, at a time limit, or with its worker."""
+
+    CANCELLED = "cancelled", _("Cancelled")
+    """It was revoked, or expired before it could start."""
+
+
+ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+def cropped(text: object, length: int) -> str:
+    """Give text as a column can hold it: cut to length, without NUL, which PostgreSQL refuses."""
+    return str(text).replace("\0", "")[:length]
+
+
+def percent_of(progress: int, total: int | None, *, succeeded: bool) -> float | None:
+    """Give the percentage, rounded down to one decimal, so that 100.0 means all of it.
+
+    Args:
+        total: None when unknown: then there is no percentage.
+        succeeded: Decides for a total of 0, of which there is no part to give.
+    """
+    if total is None:
+        return None
+    if total == 0:
+        return 100.0 if succeeded else 0.0
+    return progress * 1000 // total / 10
+
+
+def percent_text(percent: float | None) -> str:
+    """Give a percentage for machines and logs, such as "42.0%"; "" for an unknown one."""
+    return "" if percent is None else f"{percent:.1f}%"
+
+
+class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
+    """Every write and look-up of rows. A write names its attempt: an old run changes nothing."""
+
+    def for_tasks(self, task_ids: Iterable[str]) -> dict[str, TaskProgress]:
+        """Give a row for each id, in one query: an unsaved WAITING one where there is none."""
+        wanted = list(dict.fromkeys(task_ids))
+        found = {row.task_id: row for row in self.filter(task_id__in=wanted)}
+        return {
+            task_id: found.get(task_id) or self.model(task_id=task_id, state=State.WAITING)
+            for task_id in wanted
+        }
+
+    def start(self, task_id: str, *, total: int | None, step: str, new_attempt: bool) -> int:
+        """Let the row begin, or begin again.
+
+        Args:
+            total: None when unknown.
+            new_attempt: Whether this is a run by Celery, which are counted.
+
+        Returns:
+            The attempt that later writes have to name.
+        """
+        now = timezone.now()
+        values: dict[str, Any] = {
+            "total": total,
+            "step": step,
+            "progress": 0,
+            "state": State.RUNNING,
+            "message": "",
+            "started_at": now,
+            "updated_at": now,
+            "finished_at": None,
+        }
+        begun_again = values | {"attempt": F("attempt") + int(new_attempt)}
+        self._for_write = True
+        row = self.filter(task_id=task_id)
+        with transaction.atomic(using=self.db):
+            if not row.update(**begun_again):
+                try:
+                    with transaction.atomic(using=self.db):
+                        self.create(task_id=task_id, attempt=int(new_attempt), **values)
+                except IntegrityError:  # somebody else's insert came first
+                    row.update(**begun_again)
+            return row.values_list("attempt", flat=True).get()
+
+    def save_news(self, task_id: str, attempt: int, news: Mapping[str, Any]) -> bool:
+        """Write what has changed, unless the row has ended or belongs to a later attempt.
+
+        Args:
+            news: Any of ``progress`` (to set), ``added`` (on top), ``total``, ``step``. Without
+                any, the row learns only that its task is alive.
+
+        Returns:
+            Whether a row was there to be written.
+        """
+        values: dict[str, Any] = {"updated_at": timezone.now()}
+        if news:
+            values["state"] = State.RUNNING
+        for name in news.keys() & {"total", "step"}:
+            values[name] = news[name]
+        if news.keys() & {"progress", "added"} or news.get("total") is not None:
+            values["progress"] = _clamped(news)
+        return bool(self._not_ended(task_id, attempt).update(**values))
+
+    def succeed(self, task_id: str, attempt: int) -> bool:
+        """End the row well, at the total that the row knows; False when there was none to end."""
+        now = timezone.now()
+        reached = Coalesce(F("total"), F("progress"))
+        rows = self._not_ended(task_id, attempt).update(
+            total=reached,
+            progress=reached,
+            step=COMPLETE,
+            state=State.SUCCEEDED,
+            updated_at=now,
+            finished_at=now,
+        )
+        return bool(rows)
+
+    def end(
+        self, task_id: str, attempt: int, state: State, message: str = "", *, overrule: bool = False
+    ) -> bool:
+        """Record that the attempt is over without success.
+
+        Args:
+            state: FAILED or RETRYING.
+            message: Why, for people.
+            overrule: Whether Celery says so, who knows better than a finalize() too early.
+
+        Returns:
+            Whether there was a row to end.
+        """
+        now = timezone.now()
+        rows = self._not_ended(task_id, attempt, *([State.SUCCEEDED] if overrule else []))
+        changed = rows.update(
+            step=Case(When(state=State.SUCCEEDED, then=Value("")), default=F("step")),
+            state=state,
+            message=message,
+            updated_at=now,
+            finished_at=now if state in ENDED else None,
+        )
+        return bool(changed)
+
+    def _not_ended(self, task_id: str, attempt: int, *but: State) -> TaskProgressQuerySet:
+        ended = [state for state in ENDED if state not in but]
+        return self.filter(task_id=task_id, attempt=attempt).exclude(state__in=ended)
+
+
+def _clamped(news: Mapping[str, Any]) -> Any:
+    """Give the expression for the new progress, never over the total of the row."""
+    number = models.PositiveBigIntegerField()
+    added = Value(news.get("added", 0), output_field=number)
+    start = Value(news["progress"], output_field=number) if "progress" in news else F("progress")
+    reached = models.ExpressionWrapper(start + added, output_field=number)
+    if "total" in news:
+        # The literal, not the column: MySQL would read the column's new or old value by the
+        # order of the assignments.
+        total = news["total"]
+        return reached if total is None else Least(reached, Value(total, output_field=number))
+    # LEAST with a NULL is NULL on SQLite and MySQL.
+    return Case(
+        When(total__isnull=True, then=reached),
+        default=Least(reached, F("total")),
+        output_field=number,
+    )
+
+
+class TaskProgress(models.Model):
+    """How far one Celery task has come.
+
+    A row made by hand is a running bar: ``TaskProgress.objects.create(task_id="x", total=100,
+    progress=40)``.
+    """
+
+    task_id = models.CharField(_("task id"), max_length=TASK_ID_LENGTH, unique=True)
+    label = models.CharField(
+        _("label"), max_length=255, blank=True, help_text=_("What the task is, for people.")
+    )
+    total = models.PositiveBigIntegerField(
+        _("total"), null=True, blank=True, help_text=_("Empty: unknown.")
+    )
+    progress = models.PositiveBigIntegerField(_("progress"), default=0)
+    step = models.CharField(_("step"), max_length=STEP_LENGTH, blank=True)
+    state = models.CharField(
+        _("state"), max_length=16, choices=State.choices, default=State.RUNNING
+    )
+    message = models.CharField(
+        _("message"),
+        max_length=MESSAGE_LENGTH,
+        blank=True,
+        help_text=_("Why it did not succeed, for people."),
+    )
+    attempt = models.PositiveIntegerField(
+        _("attempt"), default=0, help_text=_("How often Celery has run it.")
+    )
+    # created_at never changes, so its index costs no update anything; a column that changes has
+    # none, or PostgreSQL would lose its heap-only updates.
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, db_index=True)
+    started_at = models.DateTimeField(_("started at"), null=True, blank=True)
+    updated_at = models.DateTimeField(_("updated at"), default=timezone.now)
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+
+    objects = TaskProgressQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("task progress")
+        verbose_name_plural = _("task progress")
+        default_permissions = ("view", "delete")
+        constraints = (
+            models.CheckConstraint(
+                name="progress_widget_within_total",
+                condition=Q(total__isnull=True) | Q(progress__lte=F("total")),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.label or self.task_id
+
+    @property
+    def percent(self) -> float | None:
+        """0 to 100, rounded down to one decimal; None while the total is unknown."""
+        return percent_of(self.progress, self.total, succeeded=self.state == State.SUCCEEDED)
+
+    @property
+    def as_percent(self) -> str:
+        """The percentage as text, such as "42.0%"; "" while the total is unknown."""
+        return percent_text(self.percent)
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the task will never run again."""
+        return self.state in ENDED
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a page may stop asking.
+
+        A row that no Celery task owns is finished at 100 % too; a task may report 100 % and fail.
+        """
+        return self.is_ended or (
+            self.attempt == 0 and bool(self.total) and self.progress == self.total
+        )

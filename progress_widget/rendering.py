@@ -1,0 +1,329 @@
+"""From the row to HTML: the only module that renders templates, for tag, view and admin."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import datetime, timedelta
+from datetime import timezone as fixed_timezone
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
+from django_htmx.jinja import htmx_script
+
+from progress_widget import tokens
+from progress_widget.conf import conf
+from progress_widget.models import COMPLETE, State, TaskProgress, cropped
+from progress_widget.tokens import Ticket
+
+TEMPLATE = "progress_widget/progressbar.html"
+STYLESHEET = "progress_widget/progress_widget.css"
+SCRIPT = "progress_widget/progress_widget.js"
+LABEL_LENGTH = 255
+SLOWEST = 10_000
+UNKNOWN = "unknown"
+REFUSED = "refused"
+
+
+class Version(NamedTuple):
+    """What a page shows, as a poll says it in ``v``: "1.running.420.1f2e3d4c"."""
+
+    attempt: int
+    state: str
+    tenths: int | None
+    """Tenths of a percent; None while the total is unknown."""
+    digest: str
+
+    def __str__(self) -> str:
+        tenths = "" if self.tenths is None else self.tenths
+        return f"{self.attempt}.{self.state}.{tenths}.{self.digest}"
+
+    @classmethod
+    def parse(cls, text: str) -> Version | None:
+        """Give what ``v`` says; None when it is not what this package writes."""
+        found = re.fullmatch(r"([0-9]{1,10})\.([a-z]{1,16})\.([0-9]{0,4})\.([0-9a-f]{8})", text)
+        if found is None:
+            return None
+        attempt, state, tenths, digest = found.groups()
+        return cls(int(attempt), state, int(tenths) if tenths else None, digest)
+
+
+class Fragment:
+    """What one bar shows at one moment. Templates get it as ``fragment``.
+
+    Args:
+        shown: ``v`` as the page sent it; "" at the first rendering.
+        now: Aware; None: the present.
+    """
+
+    def __init__(
+        self, row: TaskProgress, ticket: Ticket, *, shown: str = "", now: datetime | None = None
+    ) -> None:
+        self.row = row
+        self.ticket = ticket
+        self.shown = Version.parse(shown)
+        self.now = now or timezone.now()
+
+    @cached_property
+    def state(self) -> str:
+        """A State, or "unknown": the page has shown a row that is there no more."""
+        started = self.shown is not None and self.shown.state != State.WAITING
+        return UNKNOWN if self.row.pk is None and started else str(self.row.state)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the page stops asking."""
+        return self.row.is_finished
+
+    @property
+    def percent(self) -> float | None:
+        """0 to 100, or None: unknown, or nothing has begun."""
+        return None if self.state in (State.WAITING, UNKNOWN) else self.row.percent
+
+    @property
+    def as_percent(self) -> str:
+        """The percentage with the digits of the active language."""
+        if self.percent is None:
+            return ""
+        # Translators: a percentage; some languages put a space before the sign.
+        return gettext("%(number)s%%") % {"number": number_format(self.percent, 1)}
+
+    @property
+    def label(self) -> str:
+        """What the task is; "" when neither page nor row says it."""
+        return self.ticket.label or self.row.label
+
+    @property
+    def numbers(self) -> str:
+        """How much of how much, where that says more than the percentage."""
+        row = self.row
+        if self.state in (State.WAITING, UNKNOWN) or row.total == 100 or not row.progress:
+            return ""
+        progress = number_format(row.progress)
+        if row.total is None:
+            return progress
+        return gettext("%(progress)s of %(total)s") % {
+            "progress": progress,
+            "total": number_format(row.total),
+        }
+
+    @property
+    def text(self) -> str:
+        """What is going on, in a few words."""
+        row = self.row
+        if self.state in (State.RUNNING, State.SUCCEEDED) and row.step not in ("", COMPLETE):
+            return row.step
+        return str(TEXTS[self.state])
+
+    @property
+    def message(self) -> str:
+        """What a person should know besides, or ""."""
+        if self.state == State.FAILED:
+            return self.row.message or gettext("The task has ended in an error.")
+        if self.state == State.WAITING and self.is_late:
+            return gettext(
+                "Waiting since %(time)s. The task starts when a worker is free; if none takes it, "
+                "the people who run this site can tell why."
+            ) % {"time": self._clock(self._waiting_since)}
+        return ""
+
+    @property
+    def interval(self) -> int:
+        """Milliseconds until the next poll; longer while there is little to expect."""
+        interval = self.ticket.interval
+        slow = self.is_late or self.state == UNKNOWN
+        return max(interval, min(interval * 5, SLOWEST)) if slow else interval
+
+    @cached_property
+    def is_late(self) -> bool:
+        """Whether the task has waited for longer than STALLED_AFTER."""
+        waited = self.now - self._waiting_since
+        return self.state == State.WAITING and waited > timedelta(seconds=conf.stalled_after)
+
+    @cached_property
+    def version(self) -> Version:
+        """What this fragment shows."""
+        said = (self.label, self.text, self.message, self.numbers, self.interval, self.is_finished)
+        tenths = None if self.percent is None else round(self.percent * 10)
+        digest = blake2b(repr(said).encode(errors="replace"), digest_size=4).hexdigest()
+        return Version(self.row.attempt, self.state, tenths, digest)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the page shows just this."""
+        return self.version == self.shown
+
+    @property
+    def announcement(self) -> str:
+        """What a screen reader is to say: at the start, at quarters, at the end and at trouble."""
+        if self.shown is None:
+            return ""
+        if self.version.state != self.shown.state:
+            parts = (self.label, str(TEXTS[self.state]), self.message)
+            return ": ".join(filter(None, parts))
+        if _quarter(self.version) > _quarter(self.shown):
+            return " ".join(filter(None, (self.label, self.as_percent)))
+        return ""
+
+    @property
+    def token(self) -> str:
+        """The token of the next poll."""
+        return tokens.sign(self.ticket)
+
+    @property
+    def _waiting_since(self) -> datetime:
+        if self.row.pk is not None:
+            return self.row.created_at
+        return datetime.fromtimestamp(self.ticket.since, tz=fixed_timezone.utc)
+
+    def _clock(self, moment: datetime) -> str:
+        """Clock time, with the date when that is another day's."""
+        local, today = timezone.localtime(moment), timezone.localtime(self.now)
+        same_day = local.date() == today.date()
+        return date_format(local, "TIME_FORMAT" if same_day else "SHORT_DATETIME_FORMAT")
+
+
+TEXTS = {
+    State.WAITING: _("Waiting to start"),
+    State.RUNNING: _("Running"),
+    State.RETRYING: _("Will be tried again"),
+    State.SUCCEEDED: _("Complete"),
+    State.FAILED: _("Failed"),
+    State.CANCELLED: _("Cancelled"),
+    UNKNOWN: _("This task is no longer known."),
+    REFUSED: _("This progress can't be shown."),
+}
+
+
+def progressbar(
+    task: Any,
+    *,
+    request: HttpRequest | None = None,
+    label: object = "",
+    interval: float | None = None,
+    template: str = TEMPLATE,
+) -> SafeString:
+    """Give the HTML of a bar for a page, which htmx then keeps up to date.
+
+    Args:
+        task: A task id, a row, a bar, an ``AsyncResult`` or anything else with a ``task_id`` or an
+            ``id``. None and "" give "".
+        request: Binds the bar to its user; None: to nobody.
+        label: What the task is, for people; "": what the row says.
+        interval: Seconds between two polls; None: POLL_INTERVAL.
+        template: Template of the fragment, extending ``progress_widget/progressbar.html``.
+
+    Raises:
+        ValueError: The interval is not a positive number.
+    """
+    task_id = task_id_of(task)
+    if not task_id:
+        return SafeString("")
+    ticket = Ticket(
+        task_id=task_id,
+        user="" if request is None else tokens.user_of(request),
+        label=cropped(label or "", LABEL_LENGTH),
+        interval=_milliseconds(conf.poll_interval if interval is None else interval),
+        template=template,
+        language=get_language() or "",
+        since=int(timezone.now().timestamp()),
+    )
+    key = new_key()
+    if not may_view(request, ticket):
+        return refusal(key, on_page=True)
+    row = task if isinstance(task, TaskProgress) else None
+    row = row or TaskProgress.objects.for_tasks([task_id])[task_id]
+    return render(Fragment(row, ticket), key, on_page=True)
+
+
+def may_view(request: HttpRequest | None, ticket: Ticket) -> bool:
+    """Whether this request may see the ticket's task: its own user, whom CAN_VIEW does not refuse.
+
+    CAN_VIEW can't be asked without a request: then nobody may.
+    """
+    can_view = conf.can_view
+    if request is None:
+        return can_view is None
+    return ticket.admits(request) and (can_view is None or bool(can_view(request, ticket.task_id)))
+
+
+def render(fragment: Fragment, key: str, *, on_page: bool = False) -> SafeString:
+    """Give a fragment's HTML; on a page, within its wrapper."""
+    return render_to_string(
+        fragment.ticket.template,
+        {"fragment": fragment, "key": key, "on_page": on_page},
+    )
+
+
+def refusal(key: str, *, on_page: bool = False) -> SafeString:
+    """Give a finished fragment that says that the progress can't be shown, and no more."""
+    fragment = {
+        "state": REFUSED,
+        "text": TEXTS[REFUSED],
+        "is_finished": True,
+        "percent": None,
+        "as_percent": "",
+        "label": "",
+        "numbers": "",
+        "message": "",
+        "announcement": TEXTS[REFUSED],
+    }
+    return render_to_string(TEMPLATE, {"fragment": fragment, "key": key, "on_page": on_page})
+
+
+def task_id_of(task: Any) -> str:
+    """Give the task id of whatever a page may have in hand; "" where there is none."""
+    for name in ("task_id", "id"):
+        if hasattr(task, name):
+            task = getattr(task, name)
+            break
+    return "" if task is None else str(task)
+
+
+def new_key() -> str:
+    """Give a key for one rendering, from which its element ids are made."""
+    return f"p{secrets.token_hex(4)}"
+
+
+def valid_key(text: str) -> str:
+    """Give the key that a poll sent, or a new one where that is none."""
+    return text if re.fullmatch(r"p[0-9a-f]{8}", text) else new_key()
+
+
+def media(*, htmx: int | bool = 2, nonce: Any = None) -> SafeString:
+    """Give the elements that a page needs in its head.
+
+    Args:
+        htmx: The major version to load from django-htmx; False: the page has its own.
+        nonce: Of the page's Content-Security-Policy, or None.
+    """
+    attribute = SafeString("") if nonce is None else format_html(' nonce="{}"', nonce)
+    tags = [format_html('<link rel="stylesheet" href="{}"{}>', static(STYLESHEET), attribute)]
+    if htmx:
+        tags.append(htmx_script(version=2 if htmx is True else htmx, nonce=nonce))
+    tags.append(format_html('<script src="{}" defer{}></script>', static(SCRIPT), attribute))
+    return SafeString("\n".join(tags))
+
+
+def _milliseconds(seconds: Any) -> int:
+    try:
+        milliseconds = round(float(seconds) * 1000)
+    except (TypeError, ValueError, OverflowError):
+        milliseconds = 0
+    if milliseconds < 1:
+        raise ValueError(f"interval must be a positive number of seconds, not {seconds!r}")
+    return milliseconds
+
+
+def _quarter(version: Version) -> int:
+    return (version.tenths or 0) // 250
