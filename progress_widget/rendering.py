@@ -78,7 +78,7 @@ class Fragment:
     def state(self) -> str:
         """A State, or "unknown": the page has shown a row that is there no more."""
         started = self.shown is not None and self.shown.state != State.WAITING
-        return UNKNOWN if self.row.pk is None and started else str(self.row.state)
+        return UNKNOWN if self.row._state.adding and started else str(self.row.state)
 
     @property
     def is_finished(self) -> bool:
@@ -182,9 +182,9 @@ class Fragment:
 
     @property
     def _waiting_since(self) -> datetime:
-        if self.row.pk is not None:
-            return self.row.created_at
-        return datetime.fromtimestamp(self.ticket.since, tz=fixed_timezone.utc)
+        if self.row._state.adding:
+            return datetime.fromtimestamp(self.ticket.since, tz=fixed_timezone.utc)
+        return self.row.created_at
 
     def _clock(self, moment: datetime) -> str:
         """Clock time, with the date when that is another day's."""
