@@ -1,0 +1,180 @@
+"""Pictures of every state, to be looked at: ``python -m tests.gallery screenshots/``.
+
+Without a database and without polling: the rows are not saved, and no htmx is on the page.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import django
+from playwright.sync_api import Browser, sync_playwright
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()
+
+from django.contrib.staticfiles import finders  # noqa: E402
+from django.utils import translation  # noqa: E402
+from django.utils.html import escape  # noqa: E402
+
+from progress_widget import rendering  # noqa: E402
+from progress_widget.models import State, TaskProgress  # noqa: E402
+from progress_widget.rendering import Fragment  # noqa: E402
+from progress_widget.tokens import Ticket  # noqa: E402
+
+NOW = datetime(2026, 3, 14, 14, 3, tzinfo=timezone.utc)
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SCHEMES = ":root { color-scheme: light dark; }"
+PAGE_STYLE = """
+body { margin: 0; padding: 1.5rem; font: 1rem/1.5 system-ui, sans-serif; }
+main { display: grid; gap: 1.75rem 2.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
+section { min-width: 0; }
+h2 { margin: 0 0 .5rem; font: .75rem/1.5 monospace; }
+.row { display: flex; gap: 1rem; align-items: center; }
+.narrow { width: 9rem; border: 1px dotted; }
+.scrolled { max-height: 9rem; overflow: auto; }
+table { width: 100%; border-collapse: collapse; font-size: .875rem; }
+td { padding: .5rem; border-top: 1px solid; vertical-align: top; }
+"""
+# As (name of the picture, text direction, the page's own style, options of the browser's context).
+PICTURES = [
+    ("light", "ltr", "", {}),
+    ("light-page-on-dark-system", "ltr", "", {"color_scheme": "dark"}),
+    ("dark", "ltr", SCHEMES, {"color_scheme": "dark"}),
+    ("rtl", "rtl", "", {}),
+    ("320px", "ltr", "", {"viewport": {"width": 320, "height": 800}}),
+    ("390px", "ltr", "", {"viewport": {"width": 390, "height": 800}}),
+    ("zoom-200", "ltr", "", {"viewport": {"width": 640, "height": 800}, "device_scale_factor": 2}),
+    ("reduced-motion", "ltr", "", {"reduced_motion": "reduce"}),
+    ("forced-colors", "ltr", SCHEMES, {"forced_colors": "active"}),
+    ("forced-colors-dark", "ltr", SCHEMES, {"forced_colors": "active", "color_scheme": "dark"}),
+]
+
+
+class Shown(Fragment):
+    """A fragment whose state is given: some are derived from the clock and the database."""
+
+    def __init__(self, row: TaskProgress, *, label: str = "", state: str = "") -> None:
+        self.given = state
+        ticket = Ticket(
+            task_id=row.task_id, user="", label=label, interval=1000, template=rendering.TEMPLATE,
+            language="", since=int(NOW.timestamp()),
+        )  # fmt: skip
+        super().__init__(row, ticket, now=NOW)
+
+    @property
+    def state(self) -> str:  # type: ignore[override]
+        return self.given or super().state
+
+    @property
+    def text(self) -> str:
+        return "No news since 14:02" if self.given == "stalled" else super().text
+
+
+def row(state: State = State.RUNNING, **values: object) -> TaskProgress:
+    """Give an unsaved row that passes for a saved one."""
+    moments = dict.fromkeys(("created_at", "updated_at"), NOW)
+    found = TaskProgress(task_id="gallery", state=state, attempt=1, **(moments | values))
+    found._state.adding = False
+    return found
+
+
+def bar(row: TaskProgress, *, label: str = "", state: str = "") -> str:
+    """Give the HTML of a bar as the tag would."""
+    return rendering.render(Shown(row, label=label, state=state), rendering.new_key(), on_page=True)
+
+
+def states(step: str) -> Iterator[tuple[str, str]]:
+    """Give a name and a bar for each state."""
+    part = {"total": 800, "progress": 336, "step": step}
+    late = NOW - timedelta(minutes=8)
+    failed = "The shop did not answer. Nothing was changed; try again in a few minutes."
+    yield "waiting", bar(row(State.WAITING), label="Import of orders")
+    yield "waiting, late", bar(row(State.WAITING, created_at=late), label="Import of orders")
+    yield "running", bar(row(**part), label="Import of orders")
+    yield "running, begun", bar(row(total=800, progress=5, step=step), label="Import of orders")
+    yield "running, total unknown", bar(row(progress=1234, step=step), label="Import of orders")
+    yield "stalled", bar(row(**part), label="Import of orders", state="stalled")
+    yield "retrying", bar(row(State.RETRYING, **part), label="Import of orders")
+    yield "succeeded", bar(row(State.SUCCEEDED, total=800, progress=800), label="Import of orders")
+    yield "failed", bar(row(State.FAILED, **part, message=failed), label="Import of orders")
+    yield "failed, total unknown", bar(row(State.FAILED, progress=12), label="Import of orders")
+    yield "cancelled", bar(row(State.CANCELLED, **part), label="Import of orders")
+    yield "unknown", bar(row(State.WAITING), label="Import of orders", state="unknown")
+    yield "refused", rendering.refusal(rendering.new_key(), on_page=True)
+
+
+def places(step: str) -> Iterator[tuple[str, str]]:
+    """Give a name and markup for each place that a bar may stand in."""
+    part = {"total": 100, "progress": 62, "step": step}
+    plain = bar(row(**part))
+    huge = {"total": 2**63 - 1, "progress": 2**62, "step": step}
+    long = row(total=100, progress=62, step="Counting " + "every single kelp leaf " * 440)
+    unbroken = row(total=100, progress=62, step="kelp" * 40)
+    cells = "".join(
+        f"<tr><td>Order {number}</td><td>{bar(row(total=100, progress=number, step=step))}</td>"
+        "<td>14 March</td></tr>"
+        for number in (7, 42, 99)
+    )
+    yield "no label", plain
+    yield "no label, numbers", bar(row(total=800, progress=336, step=step))
+    yield "no label, waiting", bar(row(State.WAITING))
+    yield "in a paragraph", f"<p>Before {plain} after</p>"
+    yield "in a table", f"<table>{cells}</table>"
+    yield "in a flex row", f'<div class="row"><b>Orders</b>{plain}<button>Stop</button></div>'
+    yield "in 9rem", f'<div class="narrow">{bar(row(**part), label="Import of orders")}</div>'
+    yield "huge numbers", bar(row(**huge), label="Import of orders")
+    yield "one long word", bar(unbroken, label="Import" * 30)
+    yield "10,000 characters", f'<div class="scrolled">{bar(long, label="Import of orders")}</div>'
+
+
+def page(direction: str, style: str, sheet: str) -> str:
+    """Give the page of all states and places."""
+    rtl = direction == "rtl"
+    language, step = ("ar", "تجفيف عشب البحر…") if rtl else ("en", "Drying kelp…")
+    with translation.override(language):
+        sections = "".join(
+            f"<section><h2>{escape(name)}</h2>{markup}</section>"
+            for name, markup in (*states(step), *places(step))
+        )
+    return (
+        f'<!doctype html><html lang="{language}" dir="{direction}"><meta charset="utf-8">'
+        f"<title>Gallery</title><style>{PAGE_STYLE}{style}{sheet}</style><main>{sections}</main>"
+    )
+
+
+def take(browser: Browser, folder: Path) -> None:
+    """Take every picture."""
+    sheet = Path(str(finders.find(rendering.STYLESHEET))).read_text()
+    for name, direction, style, options in PICTURES:
+        file = folder / f"{name}.html"
+        file.write_text(page(direction, style, sheet))
+        view = {"viewport": {"width": 1280, "height": 800}} | options
+        with browser.new_context(**view) as context:  # type: ignore[arg-type]
+            tab = context.new_page()
+            tab.goto(file.resolve().as_uri())
+            wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+            note = "  overflows!" if tab.evaluate(wide) else ""
+            tab.screenshot(path=folder / f"{name}.png", full_page=True)
+            print(f"{folder / name}.png{note}")
+
+
+def main() -> None:
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        take(browser, folder)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
