@@ -3,33 +3,70 @@ PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
+comma := ,
 
-.PHONY: help demo test check lint types format matrix build clean
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test check lint types coverage format matrix build clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
-
-$(VENV)/.demo: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
-	@touch $@
-
-$(VENV)/.test: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
-	@touch $@
-
-$(VENV)/.dev: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]' build
-	@touch $@
-
-demo: $(VENV)/.demo  ## Run the example: a page, a worker, no server needed (PORT=8000)
+demo: $(VENV)/.demo  ## Run the example: a page and a worker; needs no server (PORT=8000)
 	@exec $(BIN)/python example/manage.py demo $(PORT)
 
-test: $(VENV)/.test  ## Run the tests with what this machine has
+test: $(VENV)/.test  ## Run the tests, with the servers and browser that are there (ARGS=...)
 	$(BIN)/python -m pytest $(ARGS)
 
 check: lint types coverage  ## Run all that a change has to pass
 
+lint: $(VENV)/.dev  ## Look for what linters can find
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	git ls-files -z '*.html' | xargs -0 $(BIN)/djade --check --target-version 5.2
+	$(BIN)/djlint --lint --quiet progress_widget example
+	$(BIN)/codespell
+
+types: $(VENV)/.dev  ## Check the types
+	$(BIN)/python -m mypy
+
+coverage: $(VENV)/.dev  ## Run the tests and require that they reach every line and branch
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+format: $(VENV)/.dev  ## Let the formatters have their way
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	git ls-files -z '*.html' | xargs -0 $(BIN)/djade --target-version 5.2
+
+matrix:  ## Run the unit tests on each supported Python and Django that is here
+	@bash .ci/matrix
+
+build: $(VENV)/.dev  ## Build the wheel and the sdist into dist/
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	@ls dist
+
+clean:  ## Remove what was made here
+	rm -rf $(VENV) .venv-* build dist htmlcov screenshots example/run tests/run .coverage*
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# A new virtual environment where there is none, and what each use of it needs. Servers' clients
+# need a compiler and headers, so they come only where SERVICES is set.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[test]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[test,lint$(if $(SERVICES),$(comma)services)]'
+	@touch $@

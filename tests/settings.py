@@ -14,27 +14,33 @@ BACKENDS = {
 
 
 def database(url: str) -> dict[str, object]:
-    """Read "postgresql://user:password@host:port/name"; "": SQLite in a file."""
+    """Read "postgresql://user:password@host:port/name"; "": SQLite in a file.
+
+    A worker that a test starts finds the test's database by PROGRESS_TEST_DATABASE.
+    """
+    given = os.environ.get("PROGRESS_TEST_DATABASE")
     if not url:
-        name = os.environ.get("PROGRESS_SQLITE", "")
+        (FOLDER / "run").mkdir(exist_ok=True)
+        name = given or str(FOLDER / "run" / f"test-{os.getpid()}.sqlite3")
         return {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": name or FOLDER / "db.sqlite3",
+            "NAME": name,
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "init_command": "PRAGMA journal_mode=WAL",
                 "timeout": 20,
             },
-            "TEST": {"NAME": name or FOLDER / "run" / "test.sqlite3"},
+            "TEST": {"NAME": name},
         }
     parts = urlsplit(url)
     return {
         "ENGINE": BACKENDS[parts.scheme],
-        "NAME": os.environ.get("PROGRESS_DATABASE_NAME") or parts.path.lstrip("/"),
+        "NAME": given or parts.path.lstrip("/"),
         "USER": parts.username or "",
         "PASSWORD": parts.password or "",
         "HOST": parts.hostname or "",
         "PORT": parts.port or "",
+        "TEST": {"NAME": f"test_progress_widget_{os.getpid()}"},
     }
 
 
