@@ -20,6 +20,7 @@ from progress_widget.models import (
     State,
     TaskProgress,
     cropped,
+    has_heartbeat,
     percent_of,
     percent_text,
 )
@@ -68,21 +69,23 @@ class ProgressBar:
     ) -> None:
         self.task_id = _valid_task_id(task_id)
         self.dynamic = dynamic
-        self._request = _current_request()
+        self._request = _current_request() if self.task_id else None
         self._owned = self._request is not None and self._request.id == self.task_id
         self._joined = False
         self._ended: str | None = None
         self._final: Said | None = None
-        if _getter:
+        if _getter and self.task_id:
             self._news = self._found()
             return
         self._news = News(
             self.task_id,
+            starts=True,
             total=None if total is None else _whole_number(total, "total"),
             step="" if step is None else cropped(step, STEP_LENGTH),
             new_attempt=self._owned and not any(news.new_attempt for news in self._companions()),
+            in_background=self._is_background(),
         )
-        self._write()
+        self._flush()
 
     @classmethod
     def get(cls, task_id: object) -> ProgressBar:
@@ -106,7 +109,7 @@ class ProgressBar:
             None if total is None else (_whole_number(total, "total"),),
             None if step is None else (cropped(step, STEP_LENGTH),),
         )
-        self._write()
+        self._store()
 
     def advance(self, amount: Any = 1) -> None:
         """Add to the progress, in the database: any number of workers may share one bar.
@@ -121,13 +124,15 @@ class ProgressBar:
         if type(amount) is not int or not 0 <= amount <= MAX_NUMBER:
             amount = _whole_number(amount, "amount")
         news = self._news
-        if news.reached[0] + news.added + amount > MAX_NUMBER:
+        if news.reached[0] - news.reached[1] + news.added + amount > MAX_NUMBER:
             raise OutOfRange(f"progress can be at most {MAX_NUMBER}")
         # A plain attribute: threads that share the handle lose nothing here, as they would
         # through a property.
         news.added += amount
-        if monotonic() >= news.due_at:
-            self._write()
+        if not self._joined:
+            self._join()
+        if not news.in_background and monotonic() >= news.due_at:
+            self._flush()
 
     def track(self, iterable: Iterable[T], total: Any = None) -> Iterator[T]:
         """Go through an iterable and count what has been done with its items.
@@ -147,7 +152,7 @@ class ProgressBar:
         else:
             total = _whole_number(total, "total")
         self._say(0, (total,), None)
-        self._write()
+        self._store()
         return self._counted(iterable)
 
     def finalize(self) -> None:
@@ -180,7 +185,7 @@ class ProgressBar:
     @total.setter
     def total(self, value: Any) -> None:
         self._say(None, (None if value is None else _whole_number(value, "total"),), None)
-        self._write()
+        self._store()
 
     @property
     def step(self) -> str:
@@ -216,7 +221,7 @@ class ProgressBar:
             self.finalize()
         elif self._owned:
             # Celery's Retry is an exception too: only the end of the task tells what this is.
-            self._write()
+            self._flush()
         else:
             self.fail()
 
@@ -235,10 +240,10 @@ class ProgressBar:
                 f"progress {new_progress} is more than the total of {new_total}; "
                 "set a larger total first"
             )
+        if progress is not None or (total is not None and self._news.said().is_over):
+            self._news.reached = (new_progress, self._news.added)
         if total is not None:
             self._news.total = total
-        if progress is not None:
-            self._news.reached = (progress, self._news.added)
         if step is not None:
             self._news.step = step
 
@@ -250,6 +255,8 @@ class ProgressBar:
         row = TaskProgress.objects.filter(task_id=self.task_id).first()
         if row is None:
             return self._final or said
+        if row.is_ended:
+            self._ended = row.state
         news = said.since(self._news.told)
         return Said(
             reached=(news.get("progress", row.progress) + news.get("added", 0), 0),
@@ -259,16 +266,16 @@ class ProgressBar:
         )
 
     def _counted(self, iterable: Iterable[T]) -> Iterator[T]:
-        news = self._news
+        news, inline = self._news, not self._news.in_background
         added = news.added
         try:
             for done, item in enumerate(iterable, 1):
                 yield item
                 news.reached = (done, added)
-                if monotonic() >= news.due_at:
-                    self._write()
+                if inline and monotonic() >= news.due_at:
+                    self._flush()
         finally:
-            self._write()
+            self._store()
 
     def _finish(self, outcome: Outcome) -> None:
         if self._ended is None:
@@ -277,21 +284,29 @@ class ProgressBar:
                 said = self._news.said()
                 total = said.progress if said.total[0] is None else said.total[0]
                 self._final = Said((total, 0), 0, (total,), (COMPLETE,))
-        self._news.outcome = outcome
-        self._write()
+        self._news.end(outcome)
+        self._flush()
 
-    def _write(self) -> None:
-        if not self.task_id:
-            return
+    def _store(self) -> None:
+        """Leave the news to the thread, which looks for it; inline, write."""
         if not self._joined:
             self._join()
-        writer.write(self._news)
+        if not self._news.in_background:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._joined:
+            self._join()
+        if self.task_id:
+            writer.flush(self._news)
 
     def _join(self) -> None:
         """Hang on the request, where the end of the task finds what this handle says."""
         self._joined = True
         if self._request is not None:
             self._request.progress_bars = [*self._companions(), self._news]
+        if self._news.in_background:
+            writer.background.take(self._news)
 
     def _companions(self) -> list[News]:
         return getattr(self._request, "progress_bars", [])
@@ -304,11 +319,16 @@ class ProgressBar:
             self._ended = row.state
         return News(
             row.task_id,
+            starts=False,
             progress=row.progress,
             total=row.total,
             step=row.step,
             attempt=row.attempt,
+            in_background=self._is_background(),
         )
+
+    def _is_background(self) -> bool:
+        return self._request is not None and not self._request.is_eager and has_heartbeat()
 
 
 def _current_request() -> Any:

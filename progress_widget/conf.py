@@ -29,6 +29,14 @@ class Conf:
         return float(self._get("WRITE_INTERVAL", 0.5))
 
     @property
+    def background_writes(self) -> bool:
+        """Whether tasks write in the background, by a thread on a connection of its own.
+
+        False where a test runs a worker in its own process and transaction.
+        """
+        return bool(self._get("BACKGROUND_WRITES", True))
+
+    @property
     def can_view(self) -> Callable[[HttpRequest, str], bool] | None:
         """``f(request, task_id) -> bool`` from its dotted path; None: the token alone decides.
 

@@ -1,38 +1,153 @@
 """Celery's signals: what becomes of a task becomes the state of its row.
 
-What the bars of a task say hangs on the task's request, so a task without a bar costs nothing.
+What the bars of a task say hangs on the task's request, so a task without a bar costs nothing. The
+worker's main process, which speaks for tasks that can't any more, leaves the writing to its thread:
+a row that the task has locked must not keep the worker from killing the task.
 """
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
-from celery import states
-from celery.signals import task_postrun
+from celery import current_app, current_task, signals, states
+from celery.backends.base import DisabledBackend
+from celery.backends.rpc import RPCBackend
+from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
+from celery.result import AsyncResult
 
 from progress_widget import writer
-from progress_widget.models import State
+from progress_widget.models import (
+    EXPIRED,
+    LOST,
+    REVOKED,
+    TIMED_OUT,
+    UNREGISTERED,
+    State,
+)
 from progress_widget.writer import News, Outcome
 
-OUTCOMES = {
-    states.SUCCESS: Outcome(State.SUCCEEDED),
-    states.RETRY: Outcome(State.RETRYING, overrule=True),
-    states.FAILURE: Outcome(State.FAILED, overrule=True),
+BACKEND_STATES = {
+    states.SUCCESS: State.SUCCEEDED,
+    states.FAILURE: State.FAILED,
+    states.REVOKED: State.CANCELLED,
 }
 
 
-def end_bars(sender: Any, task_id: str, state: str | None, **signal: Any) -> None:
+def connect() -> None:
+    """Listen to Celery, in every process that has the app installed."""
+    receivers = {
+        signals.task_postrun: on_postrun,
+        signals.task_failure: on_failure,
+        signals.task_revoked: on_revoked,
+        signals.task_unknown: on_unknown,
+        signals.worker_process_shutdown: on_shutdown,
+        signals.worker_shutdown: on_shutdown,
+    }
+    for signal, receiver in receivers.items():
+        signal.connect(receiver, weak=False, dispatch_uid=f"progress_widget.{receiver.__name__}")
+
+
+def on_postrun(
+    sender: Any, task_id: str, retval: object, state: str | None, **signal: object
+) -> None:
     """Flush the bars of a task that is over, and end those that are its own.
 
     Bars of other ids, which a task may share with others, go on.
     """
     bars: list[News] = getattr(sender.request, "progress_bars", [])
     for news in bars:
-        if news.task_id == task_id:
-            news.outcome = OUTCOMES.get(state, OUTCOMES[states.FAILURE])
-        writer.write(news)
+        news.is_open = False
+    writer.flush(*bars)
+    own = [news for news in bars if news.task_id == task_id]
+    outcome = outcome_of(sender, retval, state) if own else None
+    if outcome is None:
+        return
+    last = next((news for news in reversed(own) if news.starts), own[-1])
+    if state is None and not sender.request.is_eager:
+        # Broken off. The main process knows whether it was cancelled or has failed, and says so
+        # just now; only where it does not, as Celery 5.5 after sys.exit, does this count.
+        end_from_outside(task_id, outcome, attempt=last.attempt, later=True)
+    else:
+        last.end(outcome)
+        writer.flush(last)
 
 
-def connect() -> None:
-    """Listen to Celery, in every process that has the app installed."""
-    task_postrun.connect(end_bars, weak=False, dispatch_uid="progress_widget.end_bars")
+def outcome_of(task: Any, retval: object, state: str | None) -> Outcome | None:
+    """Give what a run has come to; None: it has ended without a word, by ``raise Ignore()``.
+
+    The states are those of celery.app.trace; None is a run that was broken off.
+    """
+    if state == states.SUCCESS:
+        return Outcome(State.SUCCEEDED)
+    if state == states.IGNORED:
+        return None
+    if state == states.RETRY:
+        return Outcome(State.RETRYING, overrule=True)
+    redelivered = getattr(retval, "requeue", task.acks_late) and not task.request.is_eager
+    if state != states.FAILURE and redelivered:
+        return Outcome(State.RETRYING, overrule=True)
+    return Outcome(State.FAILED, reason_of(retval), overrule=True)
+
+
+def reason_of(exception: object) -> str:
+    """Give a sentence for people, or "": an error like any other.
+
+    Never the exception's own text, which may hold secrets.
+    """
+    if isinstance(exception, (SoftTimeLimitExceeded, TimeLimitExceeded)):
+        return TIMED_OUT
+    return LOST if isinstance(exception, WorkerLostError) else ""
+
+
+def on_failure(task_id: str, exception: object, **signal: object) -> None:
+    """Fail a task that its own process can't speak for: killed, over its limit, rejected."""
+    if not current_task:
+        end_from_outside(task_id, Outcome(State.FAILED, reason_of(exception), overrule=True))
+
+
+def on_revoked(request: Any, expired: bool, **signal: object) -> None:
+    """Cancel a task that was revoked, before or while it ran, or that came too late."""
+    end_from_outside(request.id, Outcome(State.CANCELLED, EXPIRED if expired else REVOKED))
+
+
+def on_unknown(id: str, **signal: object) -> None:
+    """Fail a task that no worker has the code of."""
+    end_from_outside(id, Outcome(State.FAILED, UNREGISTERED))
+
+
+def on_shutdown(**signal: object) -> None:
+    """Write what is still owed before the process ends."""
+    writer.background.drain()
+
+
+def end_from_outside(
+    task_id: str, outcome: Outcome, *, attempt: int | None = None, later: bool = False
+) -> None:
+    """Let the thread end the row, if there is one.
+
+    Args:
+        attempt: None: whichever the row is at.
+        later: Only after WRITE_INTERVAL.
+    """
+    news = News(task_id, starts=False, attempt=attempt, in_background=True)
+    news.is_open = False
+    news.end(outcome)
+    if later:
+        news.written_at = monotonic()
+    writer.background.take(news)
+
+
+def ask_backend(task_id: str) -> State | None:
+    """Ask Celery's result backend how a task without a row has ended.
+
+    Returns:
+        None: it has not, or nobody knows. A disabled backend is not asked, nor is rpc, where
+        asking would take the answer away from whoever waits for it.
+    """
+    try:
+        if isinstance(current_app.backend, (DisabledBackend, RPCBackend)):
+            return None
+        return BACKEND_STATES.get(AsyncResult(task_id).state)
+    except Exception:  # whatever a backend raises, it can't be asked
+        return None

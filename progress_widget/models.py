@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connections, models, router, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+
+from progress_widget.conf import conf
 
 TASK_ID_LENGTH = 255
 STEP_LENGTH = 255
 MESSAGE_LENGTH = 1000
 MAX_NUMBER = 2**63 - 1
-COMPLETE = "Complete"
+
+# Rows keep these texts in English; a page shows them in its reader's language.
+COMPLETE = gettext_noop("Complete")
+ERROR = gettext_noop(
+    "The task has ended in an error. Try again, or ask the people who run this site."
+)
+TIMED_OUT = gettext_noop("The task has taken longer than it is allowed to, and was stopped.")
+LOST = gettext_noop("The worker that ran the task was killed or ran out of memory. Try again.")
+UNREGISTERED = gettext_noop("No worker knows this task. The people who run this site can tell why.")
+REVOKED = gettext_noop("The task was cancelled. What it had done until then may remain.")
+EXPIRED = gettext_noop("No worker was free in time, so the task has not been started. Try again.")
+REASONS = (ERROR, TIMED_OUT, LOST, UNREGISTERED, REVOKED, EXPIRED)
+
+
+def has_heartbeat() -> bool:
+    """Whether tasks write in the background: the setting says so, and the database bears it.
+
+    On SQLite no second connection is safe beside the task's own.
+    """
+    alias = router.db_for_write(TaskProgress)
+    return conf.background_writes and connections[alias].vendor != "sqlite"
 
 
 class State(models.TextChoices):
@@ -44,8 +68,8 @@ ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
 def cropped(text: object, length: int) -> str:
-    """Give text as a column can hold it: cut to length, without NUL, which PostgreSQL refuses."""
-    return str(text).replace("\0", "")[:length]
+    """Give text as a column can hold it: cut to length, without NUL and half surrogate pairs."""
+    return str(text).replace("\0", "").encode(errors="replace").decode()[:length]
 
 
 def percent_of(progress: int, total: int | None, *, succeeded: bool) -> float | None:
@@ -131,47 +155,45 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
             values["progress"] = _clamped(news)
         return bool(self._not_ended(task_id, attempt).update(**values))
 
-    def succeed(self, task_id: str, attempt: int) -> bool:
-        """End the row well, at the total that the row knows; False when there was none to end."""
-        now = timezone.now()
-        reached = Coalesce(F("total"), F("progress"))
-        rows = self._not_ended(task_id, attempt).update(
-            total=reached,
-            progress=reached,
-            step=COMPLETE,
-            state=State.SUCCEEDED,
-            updated_at=now,
-            finished_at=now,
-        )
-        return bool(rows)
-
     def end(
-        self, task_id: str, attempt: int, state: State, message: str = "", *, overrule: bool = False
+        self,
+        task_id: str,
+        attempt: int | None,
+        state: State,
+        message: str = "",
+        overrule: bool = False,
     ) -> bool:
-        """Record that the attempt is over without success.
+        """Record how an attempt went: success at the total that the row knows.
 
         Args:
-            state: FAILED or RETRYING.
+            attempt: None: whichever the row is at.
+            state: Any that ends the row, or RETRYING.
             message: Why, for people.
             overrule: Whether Celery says so, who knows better than a finalize() too early.
 
         Returns:
-            Whether there was a row to end.
+            Whether a row was there to be written.
         """
+        replaced = [State.SUCCEEDED] if overrule else []
+        if state == State.CANCELLED:
+            replaced.append(State.FAILED)
         now = timezone.now()
-        rows = self._not_ended(task_id, attempt, *([State.SUCCEEDED] if overrule else []))
-        changed = rows.update(
-            step=Case(When(state=State.SUCCEEDED, then=Value("")), default=F("step")),
-            state=state,
-            message=message,
-            updated_at=now,
-            finished_at=now if state in ENDED else None,
-        )
-        return bool(changed)
+        values: dict[str, Any] = {"state": state, "updated_at": now}
+        values["finished_at"] = now if state in ENDED else None
+        if state == State.SUCCEEDED:
+            reached = Coalesce(F("total"), F("progress"))
+            values |= {"total": reached, "progress": reached, "step": COMPLETE}
+        else:
+            # First, since MySQL reads the state that an earlier assignment has written.
+            step = Case(When(state=State.SUCCEEDED, then=Value("")), default=F("step"))
+            values = {"step": step, "message": message, **values}
+        return bool(self._not_ended(task_id, attempt, *replaced).update(**values))
 
-    def _not_ended(self, task_id: str, attempt: int, *but: State) -> TaskProgressQuerySet:
-        ended = [state for state in ENDED if state not in but]
-        return self.filter(task_id=task_id, attempt=attempt).exclude(state__in=ended)
+    def _not_ended(self, task_id: str, attempt: int | None, *but: State) -> TaskProgressQuerySet:
+        rows = self.filter(task_id=task_id)
+        if attempt is not None:
+            rows = rows.filter(attempt=attempt)
+        return rows.exclude(state__in=[state for state in ENDED if state not in but])
 
 
 def _clamped(news: Mapping[str, Any]) -> Any:
@@ -267,4 +289,17 @@ class TaskProgress(models.Model):
         """
         return self.is_ended or (
             self.attempt == 0 and bool(self.total) and self.progress == self.total
+        )
+
+    def is_stalled(self, now: datetime) -> bool:
+        """Whether the task should have given a sign of life by now (aware), and has not.
+
+        Only a task's own bar that is written in the background gives any.
+        """
+        silence = now - self.updated_at
+        return (
+            self.state == State.RUNNING
+            and self.attempt > 0
+            and silence > timedelta(seconds=conf.stalled_after)
+            and has_heartbeat()
         )

@@ -17,13 +17,13 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 from django_htmx.jinja import htmx_script
 
 from progress_widget import tokens
 from progress_widget.conf import conf
-from progress_widget.models import COMPLETE, State, TaskProgress, cropped
+from progress_widget.models import ERROR, REASONS, TASK_ID_LENGTH, State, TaskProgress, cropped
 from progress_widget.tokens import Ticket
 
 TEMPLATE = "progress_widget/progressbar.html"
@@ -31,6 +31,7 @@ STYLESHEET = "progress_widget/progress_widget.css"
 SCRIPT = "progress_widget/progress_widget.js"
 LABEL_LENGTH = 255
 SLOWEST = 10_000
+STALLED = "stalled"
 UNKNOWN = "unknown"
 REFUSED = "refused"
 
@@ -74,11 +75,23 @@ class Fragment:
         self.shown = Version.parse(shown)
         self.now = now or timezone.now()
 
+    @property
+    def has_row(self) -> bool:
+        """Whether anything has been recorded for the task."""
+        return not self.row._state.adding
+
     @cached_property
     def state(self) -> str:
-        """A State, or "unknown": the page has shown a row that is there no more."""
-        started = self.shown is not None and self.shown.state != State.WAITING
-        return UNKNOWN if self.row._state.adding and started else str(self.row.state)
+        """What has become of the task, as the page says it.
+
+        A State; or "stalled"; or "unknown": the page has shown a row that is there no more. A
+        shared bar that nobody ends has succeeded when it is at its total.
+        """
+        if not self.has_row and self.shown is not None and self.shown.state != State.WAITING:
+            return UNKNOWN
+        if self.row.is_finished and not self.row.is_ended:
+            return State.SUCCEEDED.value
+        return STALLED if self.row.is_stalled(self.now) else str(self.row.state)
 
     @property
     def is_finished(self) -> bool:
@@ -121,27 +134,35 @@ class Fragment:
     def text(self) -> str:
         """What is going on, in a few words."""
         row = self.row
-        if self.state in (State.RUNNING, State.SUCCEEDED) and row.step not in ("", COMPLETE):
-            return row.step
-        return str(TEXTS[self.state])
+        text = str(TEXTS[self.state])
+        if self.state == State.RETRYING:
+            return text % {"number": number_format(row.attempt + 1)}
+        if self.state != State.RUNNING:
+            return text
+        if row.attempt < 2:
+            return row.step or text
+        attempt = gettext("Attempt %(number)s") % {"number": number_format(row.attempt)}
+        return ": ".join(filter(None, (attempt, row.step)))
 
     @property
     def message(self) -> str:
-        """What a person should know besides, or ""."""
-        if self.state == State.FAILED:
-            return self.row.message or gettext("The task has ended in an error.")
-        if self.state == State.WAITING and self.is_late:
-            return gettext(
-                "Waiting since %(time)s. The task starts when a worker is free; if none takes it, "
-                "the people who run this site can tell why."
-            ) % {"time": self._clock(self._waiting_since)}
-        return ""
+        """What a person should know besides, and can do; or ""."""
+        if self.state == State.WAITING:
+            return self._since(LATE, self._waiting_since) if self.is_late else ""
+        if self.state == STALLED:
+            return self._since(SILENT, self.row.updated_at)
+        if self.state == UNKNOWN:
+            return gettext("What was recorded of it has been removed.")
+        if self.state == State.RETRYING:
+            return gettext("The last attempt did not succeed. Nothing needs to be done.")
+        reason = self.row.message or (ERROR if self.state == State.FAILED else "")
+        return gettext(reason) if reason in REASONS else reason
 
     @property
     def interval(self) -> int:
         """Milliseconds until the next poll; longer while there is little to expect."""
         interval = self.ticket.interval
-        slow = self.is_late or self.state == UNKNOWN
+        slow = self.is_late or self.state in (STALLED, UNKNOWN)
         return max(interval, min(interval * 5, SLOWEST)) if slow else interval
 
     @cached_property
@@ -169,7 +190,7 @@ class Fragment:
         if self.shown is None:
             return ""
         if self.version.state != self.shown.state:
-            parts = (self.label, str(TEXTS[self.state]), self.message)
+            parts = (self.label, self.text, self.message)
             return ": ".join(filter(None, parts))
         if _quarter(self.version) > _quarter(self.shown):
             return " ".join(filter(None, (self.label, self.as_percent)))
@@ -182,9 +203,12 @@ class Fragment:
 
     @property
     def _waiting_since(self) -> datetime:
-        if self.row._state.adding:
-            return datetime.fromtimestamp(self.ticket.since, tz=fixed_timezone.utc)
-        return self.row.created_at
+        if self.has_row:
+            return self.row.created_at
+        return datetime.fromtimestamp(self.ticket.since, tz=fixed_timezone.utc)
+
+    def _since(self, sentence: str, moment: datetime) -> str:
+        return gettext(sentence) % {"time": self._clock(moment)}
 
     def _clock(self, moment: datetime) -> str:
         """Clock time, with the date when that is another day's."""
@@ -193,15 +217,24 @@ class Fragment:
         return date_format(local, "TIME_FORMAT" if same_day else "SHORT_DATETIME_FORMAT")
 
 
+LATE = gettext_noop(
+    "Waiting since %(time)s for a worker that is free. If this lasts, the people who run this site "
+    "can tell why."
+)
+SILENT = gettext_noop(
+    "No news since %(time)s: the worker may have been stopped. The task goes on when it is "
+    "delivered again, and this page will show it."
+)
 TEXTS = {
     State.WAITING: _("Waiting to start"),
     State.RUNNING: _("Running"),
-    State.RETRYING: _("Will be tried again"),
+    State.RETRYING: _("Attempt %(number)s will follow"),
     State.SUCCEEDED: _("Complete"),
     State.FAILED: _("Failed"),
     State.CANCELLED: _("Cancelled"),
-    UNKNOWN: _("This task is no longer known."),
-    REFUSED: _("This progress can't be shown."),
+    STALLED: _("No news"),
+    UNKNOWN: _("This task is no longer known"),
+    REFUSED: _("This progress can't be shown"),
 }
 
 
@@ -287,7 +320,7 @@ def task_id_of(task: Any) -> str:
         if hasattr(task, name):
             task = getattr(task, name)
             break
-    return "" if task is None else str(task)
+    return "" if task is None else cropped(task, TASK_ID_LENGTH)
 
 
 def new_key() -> str:

@@ -10,8 +10,10 @@ from django.views.decorators.http import require_GET
 from django_htmx.http import trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
-from progress_widget import rendering, tokens
+from progress_widget import lifecycle, rendering, tokens
 from progress_widget.models import TaskProgress
+from progress_widget.rendering import Fragment
+from progress_widget.tokens import Ticket
 
 
 @login_not_required
@@ -29,9 +31,8 @@ def poll(request: HttpRequest, token: str) -> HttpResponse:
         if not HtmxDetails(request):
             return HttpResponseForbidden()
         return HttpResponse(rendering.refusal(key))
-    row = TaskProgress.objects.for_tasks([ticket.task_id])[ticket.task_id]
-    with translation.override(ticket.language):
-        fragment = rendering.Fragment(row, ticket, shown=request.GET.get("v", ""))
+    with translation.override(ticket.language or None):
+        fragment = look_up(ticket, request.GET.get("v", ""))
         if fragment.is_shown:
             return HttpResponse(status=204)
         response = HttpResponse(rendering.render(fragment, key))
@@ -40,3 +41,15 @@ def poll(request: HttpRequest, token: str) -> HttpResponse:
             response, "progressbar:finished", {"key": key, "state": fragment.state}
         )
     return response
+
+
+def look_up(ticket: Ticket, shown: str) -> Fragment:
+    """Give what there is to show; a task that never got a row may be known to the backend."""
+    row = TaskProgress.objects.for_tasks([ticket.task_id])[ticket.task_id]
+    fragment = Fragment(row, ticket, shown=shown)
+    if fragment.is_late and not fragment.has_row:
+        state = lifecycle.ask_backend(ticket.task_id)
+        if state is not None:
+            row = TaskProgress(task_id=ticket.task_id, state=state, total=0)
+            return Fragment(row, ticket, shown=shown)
+    return fragment

@@ -86,3 +86,7 @@ TIME_ZONE = "UTC"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGIN_URL = "/login/"
+
+# What the tests' workers are told by environment variables.
+PROGRESS_WIDGET_STALLED_AFTER = float(os.environ.get("PROGRESS_TEST_STALLED_AFTER", "30"))
+PROGRESS_WIDGET_BACKGROUND_WRITES = os.environ.get("PROGRESS_TEST_BACKGROUND_WRITES") != "0"

@@ -1,0 +1,89 @@
+"""What tests of several modules need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup, Tag
+from django.contrib.auth.models import AnonymousUser
+from django.db import connection
+from django.http import HttpRequest
+from django.template import engines
+
+TABLE = "progress_widget_taskprogress"
+
+
+@pytest.fixture
+def draw() -> Callable[..., str]:
+    """Render template source, with the library loaded."""
+
+    def draw(source: str, request: HttpRequest | None = None, **context: Any) -> str:
+        template = engines["django"].from_string("{% load progress_widget %}" + source)
+        return template.render(context, request)
+
+    return draw
+
+
+@pytest.fixture
+def bar_in() -> Callable[[Any], Tag]:
+    """Find the one bar in some HTML, or in a response."""
+
+    def bar_in(html: Any) -> Tag:
+        text = html.content.decode() if hasattr(html, "content") else html
+        bars = BeautifulSoup(text, "html.parser").select("[data-state]")
+        assert len(bars) == 1
+        return bars[0]
+
+    return bar_in
+
+
+@pytest.fixture
+def page_bar(draw, bar_in) -> Callable[..., Tag]:
+    """Give the bar of a page that shows a task; options as of the tag."""
+
+    def page_bar(task: Any, options: str = "", request: HttpRequest | None = None) -> Tag:
+        return bar_in(draw("{% progressbar task " + options + " %}", request, task=task))
+
+    return page_bar
+
+
+@pytest.fixture
+def poll(client) -> Callable[..., Any]:
+    """Send the poll of a bar, as htmx does."""
+
+    def poll(bar: Tag, **headers: str) -> Any:
+        return client.get(bar["hx-get"], headers={"HX-Request": "true"} | headers)
+
+    return poll
+
+
+@pytest.fixture
+def request_of(rf) -> Callable[..., HttpRequest]:
+    """Make the request of a user for a page."""
+
+    def request_of(user: Any = None) -> HttpRequest:
+        request = rf.get("/")
+        request.user = user or AnonymousUser()
+        return request
+
+    return request_of
+
+
+@pytest.fixture
+def refusing_database() -> Callable[[], AbstractContextManager[None]]:
+    """Let each statement on the rows fail, in the database itself."""
+
+    def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if TABLE in sql:
+            return execute("SELECT * FROM no_such_table", None, False, context)
+        return execute(sql, params, many, context)
+
+    @contextmanager
+    def refusing() -> Iterator[None]:
+        with connection.execute_wrapper(refuse):
+            yield
+
+    return refusing

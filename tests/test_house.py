@@ -1,0 +1,87 @@
+"""Rules of the house that no other tool holds."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from django.template.loader import get_template
+
+import progress_widget
+
+PACKAGE = Path(progress_widget.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+TEMPLATES = sorted((PACKAGE / "templates").rglob("*.html"))
+RENDERING = {
+    "render",
+    "render_to_string",
+    "get_template",
+    "select_template",
+    "from_string",
+    "loader",
+    "engines",
+    "Template",
+    "TemplateResponse",
+    "SimpleTemplateResponse",
+}
+
+
+def renders(module: Path) -> bool:
+    """Whether a module imports from Django, or calls, what turns a template into text."""
+    nodes = list(ast.walk(ast.parse(module.read_text())))
+    imported = {
+        alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("django")
+        for alias in node.names
+    }
+    called = {
+        node.func.attr
+        for node in nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if getattr(node.func.value, "id", "") != "rendering"
+    }
+    return bool(RENDERING & (imported | called))
+
+
+def test_rendering_alone_renders_templates():
+    assert [module.name for module in MODULES if renders(module)] == ["rendering.py"]
+
+
+def test_htmx_attributes_stand_in_one_template():
+    having = [path.name for path in TEMPLATES if re.search(r"\bhx-[a-z]", path.read_text())]
+
+    assert having == ["progressbar.html"]
+
+
+def test_no_module_writes_htmx_attributes():
+    having = [path.name for path in MODULES if re.search(r"\bhx-[a-z]", path.read_text())]
+
+    assert having == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_template_loads_all_that_it_uses(path):
+    get_template(path.relative_to(PACKAGE / "templates").as_posix())
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_template_needs_no_inline_style_or_script(path):
+    tags = BeautifulSoup(path.read_text(), "html.parser").find_all(True)
+
+    assert not [tag for tag in tags if tag.name in ("style", "script")]
+    assert not [name for tag in tags for name in tag.attrs if name == "style"]
+    assert not [name for tag in tags for name in tag.attrs if name.startswith(("on", "hx-on"))]
+
+
+def test_stylesheet_is_small():
+    sheet = PACKAGE / "static" / "progress_widget" / "progress_widget.css"
+
+    assert sheet.stat().st_size <= 8 * 1024
+
+
+def test_no_module_is_named_for_nothing():
+    assert not [path.name for path in MODULES if path.name in ("utils.py", "helpers.py")]

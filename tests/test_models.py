@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from progress_widget.models import MAX_NUMBER, State, TaskProgress, TaskProgressQuerySet, cropped
+
+pytestmark = pytest.mark.django_db
+rows = TaskProgress.objects
+
+
+def make(**values) -> TaskProgress:
+    return rows.create(**{"task_id": "kelp", "total": 10} | values)
+
+
+def test_row_made_by_hand_is_a_running_bar():
+    row = rows.create(task_id="kelp", total=100, progress=40)
+
+    assert (row.state, row.attempt, row.as_percent) == (State.RUNNING, 0, "40.0%")
+    assert not row.is_ended
+    assert not row.is_finished
+
+
+@pytest.mark.parametrize(
+    ("progress", "total", "text"),
+    [
+        (5, 10, "50.0%"),
+        (0, 10, "0.0%"),
+        (10, 10, "100.0%"),
+        (1, 3, "33.3%"),
+        (2, 3, "66.6%"),
+        (999_999, 1_000_000, "99.9%"),
+        (MAX_NUMBER - 1, MAX_NUMBER, "99.9%"),
+        (MAX_NUMBER, MAX_NUMBER, "100.0%"),
+        (0, 0, "0.0%"),
+        (5, None, ""),
+    ],
+)
+def test_percentage_has_one_decimal_and_is_rounded_down(progress, total, text):
+    assert TaskProgress(progress=progress, total=total).as_percent == text
+
+
+def test_total_of_zero_is_all_done_only_when_it_has_succeeded():
+    assert TaskProgress(total=0, state=State.RUNNING).percent == 0.0
+    assert TaskProgress(total=0, state=State.FAILED).percent == 0.0
+    assert TaskProgress(total=0, state=State.SUCCEEDED).percent == 100.0
+
+
+def test_unknown_total_has_no_percentage():
+    assert TaskProgress(total=None, progress=7).percent is None
+
+
+@pytest.mark.parametrize(
+    ("state", "ended"),
+    [
+        (State.WAITING, False),
+        (State.RUNNING, False),
+        (State.RETRYING, False),
+        (State.SUCCEEDED, True),
+        (State.FAILED, True),
+        (State.CANCELLED, True),
+    ],
+)
+def test_only_three_states_end_a_row_and_an_ended_row_is_finished(state, ended):
+    row = TaskProgress(state=state, total=10)
+
+    assert row.is_ended is ended
+    assert row.is_finished is ended
+
+
+@pytest.mark.parametrize(
+    ("attempt", "progress", "total", "finished"),
+    [
+        (0, 10, 10, True),
+        (0, 9, 10, False),
+        (0, 0, 0, False),
+        (0, 5, None, False),
+        (1, 10, 10, False),
+    ],
+)
+def test_full_row_is_finished_unless_a_task_owns_it(attempt, progress, total, finished):
+    row = TaskProgress(attempt=attempt, progress=progress, total=total)
+
+    assert row.is_finished is finished
+
+
+def test_row_is_called_by_its_label_or_else_by_its_task_id():
+    assert str(TaskProgress(task_id="kelp", label="Drying")) == "Drying"
+    assert str(TaskProgress(task_id="kelp")) == "kelp"
+
+
+def test_task_id_is_unique():
+    make()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        make()
+
+
+def test_database_refuses_more_progress_than_total():
+    with pytest.raises(IntegrityError), transaction.atomic():
+        make(total=10, progress=11)
+
+
+def test_database_takes_any_progress_of_an_unknown_total():
+    assert make(total=None, progress=11).pk
+
+
+def test_no_column_that_changes_is_indexed():
+    table = TaskProgress._meta.db_table
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, table).values()
+
+    indexed = {
+        column for one in found if one["index"] or one["unique"] for column in one["columns"]
+    }
+
+    assert indexed <= {"id", "task_id", "created_at"}
+
+
+def test_cropped_text_fits_its_column():
+    assert cropped("a\0b", 10) == "ab"
+    assert cropped("x" * 300, 255) == "x" * 255
+    assert cropped(7, 10) == "7"
+
+
+def test_for_tasks_gives_a_waiting_row_where_none_is(django_assert_num_queries):
+    row = make(task_id="there")
+
+    with django_assert_num_queries(1):
+        found = rows.for_tasks(["absent", "there", "absent"])
+
+    assert list(found) == ["absent", "there"]
+    assert found["there"] == row
+    assert (found["absent"].state, found["absent"].pk) == (State.WAITING, None)
+
+
+def start(**values) -> int:
+    return rows.start("kelp", **{"total": 10, "step": "", "new_attempt": True} | values)
+
+
+def test_start_makes_the_row():
+    attempt = start(total=5, step="Drying")
+
+    row = rows.get()
+    assert attempt == row.attempt == 1
+    assert (row.task_id, row.total, row.progress, row.step) == ("kelp", 5, 0, "Drying")
+    assert row.state == State.RUNNING
+    assert row.started_at is not None
+
+
+def test_start_begins_again_and_counts_the_attempt():
+    make(
+        progress=7,
+        state=State.FAILED,
+        message="no",
+        attempt=1,
+        label="Kelp",
+        finished_at=timezone.now(),
+    )
+
+    attempt = start(total=None, step="Anew")
+
+    row = rows.get()
+    assert attempt == row.attempt == 2
+    assert (row.total, row.progress, row.step, row.message) == (None, 0, "Anew", "")
+    assert (row.state, row.finished_at, row.label) == (State.RUNNING, None, "Kelp")
+    assert row.created_at < row.started_at <= row.updated_at
+
+
+def test_start_outside_of_a_task_counts_no_attempt():
+    assert [start(new_attempt=False), start(new_attempt=False)] == [0, 0]
+
+
+def test_start_that_loses_the_race_to_insert_begins_the_row_again(monkeypatch):
+    make(step="the other's", attempt=1)
+    update = TaskProgressQuerySet.update
+    answers = [0]  # what the first update saw before the other's insert
+    monkeypatch.setattr(
+        TaskProgressQuerySet,
+        "update",
+        lambda self, **values: answers.pop() if answers else update(self, **values),
+    )
+
+    attempt = start(step="mine")
+
+    assert (attempt, rows.get().step) == (2, "mine")
+
+
+def save(attempt=1, **news) -> bool:
+    return rows.save_news("kelp", attempt, news)
+
+
+@pytest.mark.parametrize(
+    ("news", "progress", "total", "step"),
+    [
+        ({"progress": 5}, 5, 10, "Drying"),
+        ({"progress": 99}, 10, 10, "Drying"),
+        ({"added": 2}, 6, 10, "Drying"),
+        ({"added": 99}, 10, 10, "Drying"),
+        ({"progress": 5, "added": 2}, 7, 10, "Drying"),
+        ({"total": 20}, 4, 20, "Drying"),
+        ({"total": 3}, 3, 3, "Drying"),
+        ({"total": None}, 4, None, "Drying"),
+        ({"progress": 15, "total": 20}, 15, 20, "Drying"),
+        ({"added": 99, "total": None}, 103, None, "Drying"),
+        ({"step": "Packing"}, 4, 10, "Packing"),
+        ({"step": ""}, 4, 10, ""),
+        ({"progress": 0}, 0, 10, "Drying"),
+    ],
+)
+def test_news_changes_what_it_names_and_clamps_in_the_database(news, progress, total, step):
+    make(progress=4, step="Drying", attempt=1)
+
+    saved = save(**news)
+
+    row = rows.get()
+    assert saved
+    assert (row.progress, row.total, row.step) == (progress, total, step)
+
+
+def test_news_may_exceed_an_unknown_total():
+    make(total=None, progress=4, attempt=1)
+
+    save(added=99)
+
+    assert rows.get().progress == 103
+
+
+def test_news_heals_a_row_that_a_late_signal_called_retrying():
+    make(state=State.RETRYING, attempt=1)
+
+    save(progress=1)
+
+    assert rows.get().state == State.RUNNING
+
+
+def test_news_of_nothing_says_only_that_the_task_is_alive():
+    before = make(state=State.RETRYING, progress=4, step="Drying", attempt=1)
+
+    assert save()
+
+    row = rows.get()
+    assert row.updated_at > before.updated_at
+    assert (row.state, row.progress, row.step) == (State.RETRYING, 4, "Drying")
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
+def test_ended_row_takes_no_news_and_no_other_end(state):
+    make(state=state, progress=4, attempt=1)
+
+    assert not save(progress=5)
+    assert not rows.end("kelp", 1, State.SUCCEEDED)
+    assert not rows.end("kelp", 1, State.FAILED, "late")
+
+    row = rows.get()
+    assert (row.state, row.progress, row.message) == (state, 4, "")
+
+
+def test_old_attempt_writes_nothing():
+    make(progress=4, attempt=2)
+
+    assert not save(attempt=1, progress=5)
+    assert not rows.end("kelp", 1, State.SUCCEEDED)
+    assert not rows.end("kelp", 1, State.FAILED, overrule=True)
+
+    row = rows.get()
+    assert (row.state, row.progress) == (State.RUNNING, 4)
+
+
+@pytest.mark.parametrize(("total", "reached"), [(10, 10), (None, 4), (0, 0)])
+def test_success_completes_the_row_from_what_the_row_knows(total, reached):
+    make(total=total, progress=min(4, reached), attempt=1)
+
+    assert rows.end("kelp", 1, State.SUCCEEDED)
+
+    row = rows.get()
+    assert (row.total, row.progress, row.step) == (reached, reached, "Complete")
+    assert row.state == State.SUCCEEDED
+    assert row.finished_at is not None
+
+
+def test_failure_keeps_how_far_the_task_came():
+    make(progress=4, step="Drying", attempt=1)
+
+    assert rows.end("kelp", 1, State.FAILED, "Too wet.")
+
+    row = rows.get()
+    assert (row.state, row.progress, row.step, row.message) == (
+        State.FAILED,
+        4,
+        "Drying",
+        "Too wet.",
+    )
+    assert row.finished_at is not None
+
+
+def test_retry_does_not_finish_the_row():
+    make(attempt=1)
+
+    assert rows.end("kelp", 1, State.RETRYING)
+
+    row = rows.get()
+    assert (row.state, row.finished_at) == (State.RETRYING, None)
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.RETRYING])
+def test_celery_may_overrule_a_success_said_too_early(state):
+    make(attempt=1)
+    rows.end("kelp", 1, State.SUCCEEDED)
+
+    assert rows.end("kelp", 1, state, overrule=True)
+
+    row = rows.get()
+    assert (row.state, row.step, row.finished_at is None) == (state, "", state == State.RETRYING)
+
+
+def test_celery_overrules_no_failure():
+    make(state=State.FAILED, message="Too wet.", attempt=1)
+
+    assert not rows.end("kelp", 1, State.FAILED, overrule=True)
+
+    assert rows.get().message == "Too wet."

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from uuid import UUID
+
+import pytest
+from bs4 import BeautifulSoup
+from celery.result import AsyncResult
+from django.template import Context, Template
+from django.utils.safestring import SafeString
+
+from progress_widget.bars import ProgressBar
+from progress_widget.models import TaskProgress
+from progress_widget.rendering import STYLESHEET
+from tests.celery import app
+
+pytestmark = pytest.mark.django_db
+TASK_ID = "3f0c6a7e-54a2-4a5c-9a07-3b0d7e9f2a11"
+
+
+@pytest.fixture
+def row() -> TaskProgress:
+    return TaskProgress.objects.create(task_id=TASK_ID, total=10, progress=5, step="Drying")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        TASK_ID,
+        SafeString(TASK_ID),
+        UUID(TASK_ID),
+        AsyncResult(TASK_ID, app=app),
+        SimpleNamespace(id=TASK_ID),
+        SimpleNamespace(id=5, task_id=TASK_ID),
+    ],
+    ids=repr,
+)
+def test_tag_takes_whatever_has_the_task_id(page_bar, row, task, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        bar = page_bar(task)
+
+    assert bar["data-percent"] == "50.0"
+
+
+def test_tag_takes_a_row_and_asks_nothing_more(page_bar, row, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        bar = page_bar(row)
+
+    assert bar["data-percent"] == "50.0"
+
+
+def test_tag_takes_a_bar(page_bar, row):
+    assert page_bar(ProgressBar.get(TASK_ID))["data-percent"] == "50.0"
+
+
+@pytest.mark.parametrize("source", ["task", "nothing", "nothing.id", "''", "None"])
+@pytest.mark.parametrize("task", [None, "", ProgressBar(None)])
+def test_missing_task_id_renders_nothing(draw, source, task, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        html = draw("{% progressbar " + source + " %}", task=task)
+
+    assert html == ""
+
+
+@pytest.mark.parametrize("task_id", ["a\0b", "kelp\udce9", "x" * 300], ids=ascii)
+def test_task_id_that_no_row_can_have_breaks_no_page(page_bar, poll, task_id):
+    bar = page_bar(task_id)
+
+    assert bar["data-state"] == "waiting"
+    assert poll(bar).status_code == 204
+
+
+def test_tag_leaves_the_context_as_it_was(row):
+    context = Context({"task": row, "fragment": "mine", "key": "mine"})
+    before = context.flatten()
+
+    Template("{% load progress_widget %}{% progressbar task %}").render(context)
+
+    assert context.flatten() == before
+
+
+def test_tag_does_not_see_what_the_page_calls_by_the_same_names(draw, bar_in, row):
+    html = draw("{% progressbar task %}", task=row, fragment="mine", key="mine", on_page=False)
+
+    assert bar_in(html)["id"] != "mine"
+    assert 'role="status"' in html
+
+
+def test_result_can_be_kept_in_a_variable(draw, bar_in, row):
+    html = draw("{% progressbar task as bar %}<td>{{ bar }}</td>", task=row)
+
+    assert BeautifulSoup(html, "html.parser").td.select_one("[data-state]")
+
+
+def test_two_bars_of_one_task_have_different_ids(draw, row):
+    html = draw("{% progressbar task %}{% progressbar task %}", task=row)
+
+    ids = [tag["id"] for tag in BeautifulSoup(html, "html.parser").select("[id]")]
+    assert len(ids) == len(set(ids)) > 2
+
+
+def test_bar_consists_of_phrasing_elements(draw, row):
+    html = draw("{% progressbar task label='Kelp' %}", task=row)
+
+    page = BeautifulSoup(html, "html.parser")
+    names = {tag.name for tag in page.find_all(True) if not tag.find_parent("svg")}
+    assert names <= {"span", "svg", "noscript", "a"}
+
+
+def test_label_names_the_meter(page_bar, row):
+    bar = page_bar(row, "label='Drying of kelp'")
+
+    meter = bar.select_one("[role=progressbar]")
+    assert bar.find(id=meter["aria-labelledby"]).text == "Drying of kelp"
+
+
+def test_meter_without_a_label_has_a_name_too(page_bar, row):
+    assert page_bar(row).select_one("[role=progressbar]")["aria-label"] == "Progress"
+
+
+def test_label_of_the_tag_goes_before_the_rows(page_bar, row):
+    row.label = "Row"
+
+    assert page_bar(row).select_one("[id$='-l']").text == "Row"
+    assert page_bar(row, "label='Tag'").select_one("[id$='-l']").text == "Tag"
+
+
+@pytest.mark.parametrize(
+    ("interval", "trigger"),
+    [("2", "2000ms"), ("0.25", "250ms"), ("'1.5'", "1500ms"), ("1000", "1000000ms")],
+)
+def test_interval_of_the_tag_is_seconds(page_bar, row, settings, interval, trigger):
+    settings.USE_THOUSAND_SEPARATOR = True
+
+    bar = page_bar(row, f"interval={interval}")
+
+    assert bar["hx-trigger"].startswith(f"every {trigger},")
+
+
+def test_interval_is_else_the_settings(page_bar, row, settings):
+    settings.PROGRESS_WIDGET_POLL_INTERVAL = 3
+
+    assert page_bar(row)["hx-trigger"].startswith("every 3000ms,")
+
+
+@pytest.mark.parametrize("interval", ["0", "-1", "'x'", "0.0001", "''"])
+def test_interval_that_is_none_is_an_error(page_bar, row, interval):
+    with pytest.raises(ValueError, match="positive number of seconds"):
+        page_bar(row, f"interval={interval}")
+
+
+@pytest.mark.parametrize("interval", [float("nan"), float("inf")])
+def test_interval_without_end_is_an_error(draw, row, interval):
+    with pytest.raises(ValueError, match="positive number of seconds"):
+        draw("{% progressbar task interval=n %}", task=row, n=interval)
+
+
+def test_project_may_give_a_template_that_replaces_a_block(page_bar, poll, row):
+    bar = page_bar(row, "template='tests/loud.html'")
+    TaskProgress.objects.update(progress=7)
+
+    answer = poll(bar)
+
+    assert bar.select_one(".loud").text == "Drying!"
+    assert b'<b class="loud">Drying!</b>' in answer.content
+
+
+def test_project_may_shadow_the_template_and_extend_its_very_name(page_bar, row, settings):
+    folder = settings.FOLDER / "templates_shadow"
+    settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [folder]}]
+
+    bar = page_bar(row)
+
+    assert bar.select_one(".shadow").text == "Drying"
+
+
+EVIL = "<script>alert(1)</script>\"'&"
+
+
+@pytest.mark.parametrize("autoescape", ["on", "off"])
+def test_texts_of_strangers_are_escaped(draw, autoescape):
+    task = TaskProgress(
+        task_id=EVIL, total=10, label=EVIL, step=EVIL, message=EVIL, state="failed", attempt=1
+    )
+
+    html = draw(
+        f"{{% autoescape {autoescape} %}}{{% progressbar task %}}{{% endautoescape %}}", task=task
+    )
+
+    page = BeautifulSoup(html, "html.parser")
+    assert page.select("script") == []
+    assert EVIL in page.text
+
+
+@pytest.mark.parametrize("autoescape", ["on", "off"])
+def test_step_and_label_are_escaped_in_attributes_too(draw, bar_in, autoescape):
+    task = TaskProgress(task_id="kelp", total=10, step=EVIL)
+    source = (
+        f"{{% autoescape {autoescape} %}}{{% progressbar task label=label %}}{{% endautoescape %}}"
+    )
+
+    bar = bar_in(draw(source, task=task, label=EVIL))
+
+    assert bar.select("script") == []
+    assert bar.select_one("[role=progressbar]")["aria-valuetext"].endswith(EVIL)
+    assert EVIL in bar.text
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"), [("x" * 10_000, "x" * 255), ("a\0b", "ab"), ("\u202eb", "\u202eb")]
+)
+def test_label_is_cropped_and_isolated(draw, bar_in, row, label, shown):
+    bar = bar_in(draw("{% progressbar task label=label %}", task=row, label=label))
+
+    found = bar.select_one("[id$='-l']")
+    assert (found.text, found["dir"]) == (shown, "auto")
+
+
+def test_label_with_half_a_surrogate_pair_can_be_sent(draw, row):
+    draw("{% progressbar task label=label %}", task=row, label="kelp\udce9").encode()
+
+
+def media(draw, options="", **context):
+    page = BeautifulSoup(draw(f"{{% progress_widget_media {options} %}}", **context), "html.parser")
+    links = [link["href"] for link in page.select("link[rel=stylesheet]")]
+    return page, links, [script["src"] for script in page.select("script")]
+
+
+def test_media_loads_the_stylesheet_htmx_and_the_script(draw):
+    page, links, scripts = media(draw)
+
+    assert links == [f"/static/{STYLESHEET}"]
+    assert scripts == [
+        "/static/django_htmx/htmx-2.min.js",
+        "/static/progress_widget/progress_widget.js",
+    ]
+    assert all(script.has_attr("defer") for script in page.select("script"))
+
+
+@pytest.mark.parametrize(
+    ("htmx", "names"),
+    [("2", ["htmx-2"]), ("4", ["htmx-4"]), ("True", ["htmx-2"]), ("False", [])],
+)
+def test_media_loads_the_htmx_that_is_asked_for(draw, htmx, names):
+    _, _, scripts = media(draw, f"htmx={htmx}")
+
+    assert [name for name in names if name in scripts[0]] == names
+    assert len(scripts) == 1 + len(names)
+
+
+def test_media_carries_the_nonce_of_the_page(draw):
+    page, _, _ = media(draw, csp_nonce="n0nce")
+
+    tags = page.select("link, script")
+    assert [tag.get("nonce") for tag in tags] == ["n0nce"] * 3
+
+
+def test_media_without_a_policy_has_no_nonce(draw):
+    page, _, _ = media(draw)
+
+    assert not page.select("[nonce]")
+
+
+def test_media_asks_the_database_nothing(draw, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        draw("{% progress_widget_media %}")

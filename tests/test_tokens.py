@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+from django.core import signing
+
+from progress_widget import tokens
+from progress_widget.tokens import Ticket, read, sign
+
+TICKET = Ticket(
+    task_id="kelp",
+    user="7",
+    label="Grüße",
+    interval=1000,
+    template="progress_widget/progressbar.html",
+    language="de",
+    since=1_700_000_000,
+)
+
+
+def test_token_carries_its_ticket():
+    assert read(sign(TICKET)) == TICKET
+
+
+def test_token_fits_into_one_segment_of_a_path():
+    assert "/" not in sign(TICKET)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda token: token[:-1] + ("a" if token[-1] != "a" else "b"),
+        lambda token: "a" + token,
+        lambda token: token.replace(":", ""),
+        lambda token: "",
+        lambda token: "€" + token,
+        lambda token: "\ud800",
+        lambda token: "\0",
+    ],
+)
+def test_forged_token_is_none(change):
+    assert read(change(sign(TICKET))) is None
+
+
+def test_token_signed_for_another_purpose_is_none():
+    assert read(signing.dumps({"task_id": "kelp"}, salt="other")) is None
+
+
+@pytest.mark.parametrize("content", [{}, {"task_id": "kelp"}, "kelp", None, [1]])
+def test_token_of_another_release_is_none(content):
+    assert read(signing.dumps(content, salt=tokens.SALT)) is None
+
+
+@pytest.mark.parametrize(("days", "known"), [(6.9, True), (7.1, False)])
+def test_token_is_good_for_the_days_of_retention(monkeypatch, days, known):
+    token = sign(TICKET)
+    now = signing.time.time()
+
+    monkeypatch.setattr(signing.time, "time", lambda: now + days * 86_400)
+
+    assert (read(token) is not None) is known
+
+
+def test_days_of_retention_are_a_setting(monkeypatch, settings):
+    token = sign(TICKET)
+    settings.PROGRESS_WIDGET_RETENTION_DAYS = 0.5
+    now = signing.time.time()
+
+    monkeypatch.setattr(signing.time, "time", lambda: now + 86_400)
+
+    assert read(token) is None
+
+
+def test_rotated_secret_key_makes_a_token_none(settings):
+    token = sign(TICKET)
+
+    settings.SECRET_KEY = "new"
+
+    assert read(token) is None
+
+
+def test_fallback_of_a_rotated_secret_key_keeps_a_token(settings):
+    token = sign(TICKET)
+
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "new"
+
+    assert read(token) == TICKET

@@ -1,0 +1,420 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from bs4 import BeautifulSoup
+from django.core import signing
+from django.urls import reverse
+from django.utils import translation
+
+from progress_widget.models import State, TaskProgress
+
+pytestmark = pytest.mark.django_db
+rows = TaskProgress.objects
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def row() -> TaskProgress:
+    return rows.create(task_id="kelp", total=10, progress=5, step="Drying", attempt=1)
+
+
+@pytest.fixture
+def user(django_user_model):
+    return django_user_model.objects.create_user("ann")
+
+
+@pytest.fixture
+def other(django_user_model):
+    return django_user_model.objects.create_user("bob")
+
+
+def hx_attributes(response) -> list[str]:
+    page = BeautifulSoup(response.content, "html.parser")
+    return [
+        name
+        for tag in page.find_all(True)
+        for name in tag.attrs
+        if name.startswith("hx-") and name != "hx-swap-oob"
+    ]
+
+
+def test_poll_of_news_is_answered_with_the_fragment_in_one_query(
+    page_bar, poll, bar_in, row, django_assert_num_queries
+):
+    bar = page_bar(row)
+    rows.update(progress=7)
+
+    with django_assert_num_queries(1):
+        response = poll(bar)
+
+    assert response.status_code == 200
+    fragment = bar_in(response)
+    assert (fragment["id"], fragment["data-percent"]) == (bar["id"], "70.0")
+    assert b"data-progress-widget" not in response.content  # the wrapper is the page's
+
+
+def test_poll_of_no_news_is_answered_with_nothing_in_one_query(
+    page_bar, poll, row, django_assert_num_queries
+):
+    bar = page_bar(row)
+
+    with django_assert_num_queries(1):
+        response = poll(bar)
+
+    assert (response.status_code, response.content) == (204, b"")
+
+
+def test_poll_of_no_news_renders_no_template(page_bar, poll, row, monkeypatch):
+    bar = page_bar(row)
+    monkeypatch.setattr("progress_widget.rendering.render_to_string", None)
+
+    assert poll(bar).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        {"progress": 6},
+        {"step": "Packing"},
+        {"state": State.RETRYING},
+        {"label": "Kelp"},
+        {"total": None},
+        {"attempt": 2},
+        {"progress": 50_001, "total": 100_000},
+    ],
+    ids=str,
+)
+def test_whatever_is_shown_is_news_when_it_changes(page_bar, poll, row, news):
+    bar = page_bar(row)
+    rows.update(**news)
+
+    assert poll(bar).status_code == 200
+
+
+def test_answered_fragment_polls_on(page_bar, poll, bar_in, row):
+    rows.update(progress=6)
+    bar = bar_in(poll(page_bar(row)))
+    before = poll(bar)
+    rows.update(progress=8)
+
+    after = poll(bar)
+
+    assert (before.status_code, bar_in(after)["data-percent"]) == (204, "80.0")
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
+def test_finished_fragment_stops_and_tells_the_rest_of_the_page(page_bar, poll, row, state):
+    bar = page_bar(row)
+    rows.update(state=state)
+
+    response = poll(bar)
+
+    assert response.status_code == 200
+    assert hx_attributes(response) == []
+    assert json.loads(response["HX-Trigger"]) == {
+        "progressbar:finished": {"key": bar["id"], "state": state}
+    }
+
+
+def test_row_that_no_task_owns_is_finished_at_its_total(page_bar, poll, row):
+    rows.update(attempt=0)
+    bar = page_bar(rows.get())
+    rows.update(progress=10)
+
+    response = poll(bar)
+
+    assert hx_attributes(response) == []
+    assert response.has_header("HX-Trigger")
+
+
+def test_fragment_that_goes_on_carries_no_event(page_bar, poll, row):
+    bar = page_bar(row)
+    rows.update(progress=10)
+
+    response = poll(bar)
+
+    assert not response.has_header("HX-Trigger")
+    assert "hx-get" in hx_attributes(response)
+
+
+def test_poll_while_nothing_has_begun_is_answered_with_nothing(page_bar, poll):
+    assert poll(page_bar("kelp")).status_code == 204
+
+
+def test_waiting_bar_begins_when_its_row_appears(page_bar, poll, bar_in):
+    bar = page_bar("kelp")
+    rows.create(task_id="kelp", total=10, progress=1, attempt=1)
+
+    fragment = bar_in(poll(bar))
+
+    assert (bar["data-state"], fragment["data-state"]) == ("waiting", "running")
+
+
+def test_bar_whose_row_has_vanished_says_so_and_never_waits_again(page_bar, poll, bar_in, row):
+    bar = page_bar(row)
+    rows.all().delete()
+
+    gone = bar_in(poll(bar))
+
+    assert gone["data-state"] == "unknown"
+    assert "no longer known" in gone.text
+    assert gone["hx-trigger"].startswith("every 5000ms,")
+    assert poll(gone).status_code == 204
+
+
+def test_bar_whose_row_comes_back_goes_on(page_bar, poll, bar_in, row):
+    bar = page_bar(row)
+    rows.all().delete()
+    gone = bar_in(poll(bar))
+    row.pk = None
+    row.save(force_insert=True)
+
+    assert bar_in(poll(gone))["data-percent"] == "50.0"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "head"])
+def test_only_get_is_answered(client, page_bar, row, method):
+    response = getattr(client, method)(page_bar(row)["hx-get"])
+
+    assert response.status_code == 405
+
+
+@pytest.mark.parametrize("outcome", ["news", "nothing", "refused"])
+def test_no_answer_is_stored_or_revalidated(page_bar, poll, client, row, settings, outcome):
+    settings.MIDDLEWARE = ["django.middleware.http.ConditionalGetMiddleware", *settings.MIDDLEWARE]
+    bar = page_bar(row)
+    if outcome == "news":
+        rows.update(progress=7)
+    elif outcome == "refused":
+        bar["hx-get"] = reverse("progress_widget:poll", args=["forged"])
+
+    response = poll(bar)
+
+    assert "no-store" in response["Cache-Control"]
+    assert not response.has_header("ETag")
+
+
+@pytest.mark.parametrize(
+    "v",
+    [
+        "",
+        "x",
+        "1.running.500",
+        "1.running.500.xyz",
+        "٣.running.500.00000000",
+        "1.running.500.00000000\n",
+    ],
+)
+def test_unreadable_version_is_answered_with_the_fragment(page_bar, poll, bar_in, row, v, client):
+    bar = page_bar(row)
+    url = bar["hx-get"].split("?")[0]
+
+    response = client.get(url, {"k": bar["id"], "v": v}, headers=HTMX)
+
+    assert response.status_code == 200
+    assert bar_in(response)["data-percent"] == "50.0"
+
+
+@pytest.mark.parametrize(
+    "k", ["", "x", "p1234567", "p123456789", "pABCDEF01", '"><script>', "p1234567\n", "p١٢٣٤٥٦٧٨"]
+)
+def test_unreadable_key_is_replaced(page_bar, bar_in, row, k, client):
+    url = page_bar(row)["hx-get"].split("?")[0]
+
+    fragment = bar_in(client.get(url, {"k": k}, headers=HTMX))
+
+    assert fragment["id"] != k
+    assert len(fragment["id"]) == 9
+
+
+def test_readable_key_is_kept_in_all_ids(page_bar, row, client):
+    url = page_bar(row, "label='Kelp'")["hx-get"].split("?")[0]
+
+    response = client.get(url, {"k": "p0123abcd"}, headers=HTMX)
+
+    ids = [tag["id"] for tag in BeautifulSoup(response.content, "html.parser").select("[id]")]
+    assert len(ids) > 2
+    assert all(one.startswith("p0123abcd") for one in ids)
+
+
+# Who may see.
+
+
+@pytest.fixture
+def refused(django_assert_num_queries):
+    """Poll a bar and expect the answers of those who may not see it."""
+
+    def refused(client, url, queries=0):
+        with django_assert_num_queries(queries):
+            answer = client.get(url, headers=HTMX)
+        with django_assert_num_queries(queries):
+            plain = client.get(url)
+        assert answer.status_code == 200
+        assert hx_attributes(answer) == []
+        assert not answer.has_header("HX-Trigger")
+        assert (plain.status_code, plain.content) == (403, b"")
+        return BeautifulSoup(answer.content, "html.parser")
+
+    return refused
+
+
+def test_forged_token_shows_nothing(client, refused, row):
+    page = refused(client, reverse("progress_widget:poll", args=["forged"]))
+
+    assert page.select_one("[data-state]")["data-state"] == "refused"
+    assert "can't be shown" in page.text
+    assert "Drying" not in page.text
+
+
+def test_refusal_keeps_the_ids_of_the_page(client, refused):
+    page = refused(client, reverse("progress_widget:poll", args=["forged"]) + "?k=p0123abcd")
+
+    assert page.select_one("[data-state]")["id"] == "p0123abcd"
+
+
+def test_outlived_token_shows_nothing(client, page_bar, row, refused, settings, monkeypatch):
+    url = page_bar(row)["hx-get"]
+    now = signing.time.time()
+    monkeypatch.setattr(signing.time, "time", lambda: now + 8 * 86_400)
+
+    refused(client, url)
+
+
+def test_rotated_secret_key_shows_nothing(client, page_bar, row, refused, settings):
+    url = page_bar(row)["hx-get"]
+    settings.SECRET_KEY = "new"
+
+    refused(client, url)
+
+
+def test_fallback_of_a_rotated_secret_key_shows_the_bar(poll, page_bar, row, settings):
+    bar = page_bar(row)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "new"
+
+    assert poll(bar).status_code == 204
+
+
+def test_user_sees_the_own_bar_for_the_price_of_knowing_the_user(
+    client, poll, page_bar, request_of, row, user, django_assert_num_queries
+):
+    bar = page_bar(row, request=request_of(user))
+    client.force_login(user)
+
+    with django_assert_num_queries(3):  # session, user, row
+        response = poll(bar)
+
+    assert response.status_code == 204
+
+
+def test_token_of_nobody_does_not_ask_who_is_there(
+    client, poll, page_bar, request_of, row, user, django_assert_num_queries
+):
+    bar = page_bar(row, request=request_of())
+    client.force_login(user)
+
+    with django_assert_num_queries(1):
+        response = poll(bar)
+
+    assert response.status_code == 204
+
+
+def test_bar_of_another_user_shows_nothing(client, page_bar, request_of, row, user, other, refused):
+    url = page_bar(row, request=request_of(user))["hx-get"]
+    client.force_login(other)
+
+    refused(client, url, queries=2)  # session, user
+
+
+def test_bar_shows_nothing_after_the_log_out(client, page_bar, request_of, row, user, refused):
+    url = page_bar(row, request=request_of(user))["hx-get"]
+
+    refused(client, url)
+
+
+def test_bar_of_a_user_shows_nothing_where_nobody_is_known(
+    client, page_bar, request_of, row, user, refused, settings
+):
+    url = page_bar(row, request=request_of(user))["hx-get"]
+    settings.MIDDLEWARE = []
+
+    refused(client, url)
+
+
+def only_ann(request, task_id):
+    return request.user.get_username() == "ann" and task_id == "kelp"
+
+
+@pytest.fixture
+def only_ann_may_view(settings):
+    settings.PROGRESS_WIDGET_CAN_VIEW = "tests.test_views.only_ann"
+
+
+def test_permission_is_asked_at_each_poll(
+    client, poll, page_bar, request_of, row, user, refused, only_ann_may_view
+):
+    bar = page_bar(row, request=request_of(user))
+    client.force_login(user)
+    before = poll(bar)
+    type(user).objects.update(username="eve")
+
+    refused(client, bar["hx-get"], queries=2)
+
+    assert before.status_code == 204
+
+
+def test_permission_is_asked_by_the_tag(page_bar, request_of, row, user, other, only_ann_may_view):
+    own = page_bar("kelp", request=request_of(user))
+    foreign = page_bar("kelp", request=request_of(other))
+
+    assert own["data-state"] == "running"
+    assert foreign["data-state"] == "refused"
+    assert "hx-get" not in foreign.attrs
+
+
+def test_permission_that_cannot_be_asked_is_refused(page_bar, row, only_ann_may_view):
+    assert page_bar("kelp")["data-state"] == "refused"
+
+
+def test_refusal_does_not_tell_whether_the_task_exists(
+    draw, request_of, row, other, only_ann_may_view, monkeypatch
+):
+    monkeypatch.setattr("progress_widget.rendering.new_key", lambda: "p0123abcd")
+
+    known, unknown = (
+        draw("{% progressbar task %}", request_of(other), task=task) for task in ("kelp", "none")
+    )
+
+    assert known == unknown
+
+
+def test_view_needs_no_login_of_a_project_that_asks_for_one(poll, page_bar, row, settings):
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE,
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
+
+    assert poll(page_bar(row)).status_code == 204
+
+
+# Languages.
+
+
+def test_poll_speaks_the_language_of_the_page(page_bar, poll, bar_in, row):
+    with translation.override("de"):
+        bar = page_bar(row)
+    rows.update(progress=1, total=3)
+
+    fragment = bar_in(poll(bar, **{"Accept-Language": "en"}))
+
+    assert "33,3" in fragment.text
+
+
+def test_poll_of_a_page_without_a_language_is_answered(page_bar, poll, row):
+    with translation.override(None):
+        bar = page_bar(row)
+    rows.update(progress=7)
+
+    assert poll(bar).status_code == 200
