@@ -1,0 +1,213 @@
+"""Tasks that meet the fates that a Celery task can meet."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from celery import shared_task
+from celery.exceptions import Ignore, Reject
+from django.db import transaction
+
+from progress_widget.bars import ProgressBar
+from progress_widget.models import TaskProgress
+
+STEP = "Drying kelp..."
+
+
+def wait_for(path: str) -> None:
+    """Work until the test lets go, by making this file."""
+    while not Path(path).exists():
+        time.sleep(0.02)
+
+
+def report(task, progress, total=4):
+    """Start a bar, report, and wait until the row has it: a kill may lose what it has not."""
+    bar = ProgressBar(task.request.id, total=total, step=STEP)
+    bar.update(progress=progress)
+    while not TaskProgress.objects.filter(task_id=task.request.id, progress=progress).exists():
+        time.sleep(0.02)
+    return bar
+
+
+@shared_task(bind=True)
+def succeed(self, turns=4):
+    bar = ProgressBar(self.request.id, total=turns, step=STEP)
+    for turn in range(turns):
+        bar.update(progress=turn + 1)
+
+
+@shared_task(bind=True)
+def finalize(self):
+    bar = ProgressBar(self.request.id, total=4, step=STEP)
+    bar.update(progress=2)
+    bar.finalize()
+
+
+@shared_task(bind=True)
+def track(self, turns=10):
+    with ProgressBar(self.request.id, step=STEP) as bar:
+        for _ in bar.track(range(turns)):
+            pass
+
+
+@shared_task(bind=True)
+def raise_exception(self):
+    ProgressBar(self.request.id, total=4, step=STEP).update(progress=2)
+    raise ValueError("password=hunter2")
+
+
+@shared_task(bind=True)
+def finalize_then_raise(self):
+    ProgressBar(self.request.id, total=4, step=STEP).finalize()
+    raise ValueError("password=hunter2")
+
+
+@shared_task(bind=True)
+def say_why(self):
+    ProgressBar(self.request.id, total=4, step=STEP).fail("The kelp is wet.")
+
+
+@shared_task(bind=True, max_retries=3)
+def retry_then_succeed(self):
+    with ProgressBar(self.request.id, total=4, step=STEP) as bar:
+        bar.update(progress=2)
+        if self.request.retries == 0:
+            raise self.retry(countdown=0.2)
+
+
+@shared_task(bind=True, max_retries=1)
+def retry_for_ever(self):
+    ProgressBar(self.request.id, total=4, step=STEP).update(progress=2)
+    raise self.retry(countdown=0.2)
+
+
+@shared_task(bind=True, autoretry_for=(OSError,), default_retry_delay=0.2)
+def autoretry(self):
+    with ProgressBar(self.request.id, total=4, step=STEP) as bar:
+        bar.update(progress=2)
+        if self.request.retries == 0:
+            raise OSError("no kelp yet")
+
+
+def run(task, path):
+    bar = report(task, 1)
+    wait_for(path)
+    bar.update(progress=2)
+
+
+@shared_task(bind=True)
+def run_until(self, path):
+    run(self, path)
+
+
+@shared_task(bind=True, acks_late=True)
+def run_until_late(self, path):
+    run(self, path)
+
+
+@shared_task(bind=True)
+def kill_own_process(self):
+    report(self, 2)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@shared_task(bind=True)
+def ignore(self):
+    ProgressBar(self.request.id, total=4, step=STEP).update(progress=2)
+    raise Ignore
+
+
+@shared_task(bind=True, acks_late=True)
+def reject(self):
+    ProgressBar(self.request.id, total=4, step=STEP).update(progress=2)
+    raise Reject("no", requeue=False)
+
+
+@shared_task(bind=True, acks_late=True)
+def requeue(self, path):
+    ProgressBar(self.request.id, total=4, step=STEP).update(progress=2)
+    if not Path(path).exists():
+        Path(path).touch()
+        raise Reject("again", requeue=True)
+
+
+@shared_task(bind=True, soft_time_limit=1)
+def exceed_soft_limit(self, path):
+    run(self, path)
+
+
+@shared_task(bind=True, time_limit=1)
+def exceed_hard_limit(self, path):
+    run(self, path)
+
+
+@shared_task(bind=True, time_limit=1)
+def exceed_hard_limit_in_transaction(self, path):
+    with transaction.atomic():
+        bar = ProgressBar(self.request.id, total=4, step=STEP)
+        bar.update(progress=2)
+        wait_for(path)
+
+
+@shared_task(bind=True)
+def exit_process(self):
+    ProgressBar(self.request.id, total=4, step=STEP).update(progress=2)
+    sys.exit(1)
+
+
+@shared_task(bind=True)
+def work_in_transaction(self, path):
+    with transaction.atomic():
+        bar = ProgressBar(self.request.id, total=4, step=STEP)
+        bar.update(progress=3)
+        wait_for(path)
+
+
+@shared_task(bind=True)
+def speak_then_be_silent(self, path):
+    bar = ProgressBar(self.request.id, total=1_000_000, step=STEP)
+    for _ in bar.track(range(999_999), total=1_000_000):
+        pass
+    wait_for(path)
+
+
+@shared_task(bind=True)
+def delete_own_row(self, path):
+    bar = ProgressBar(self.request.id, total=4, step=STEP)
+    TaskProgress.objects.filter(task_id=self.request.id).delete()
+    bar.update(progress=3)
+    wait_for(path)
+
+
+@shared_task(bind=True)
+def several_bars(self):
+    ProgressBar(self.request.id, total=4, step=STEP).update(progress=2)
+    other = ProgressBar(f"{self.request.id}-other", total=4)
+    other.update(progress=3)
+    again = ProgressBar(self.request.id, total=8, step="Packing kelp...")
+    again.update(progress=5)
+
+
+@shared_task
+def advance(task_id, times=1):
+    bar = ProgressBar.get(task_id)
+    for _ in range(times):
+        bar.advance()
+
+
+@shared_task(bind=True)
+def outlive_an_outage(self, path):
+    bar = ProgressBar(self.request.id, total=1_000_000, step=STEP)
+    while not Path(path).exists():
+        bar.advance()
+        time.sleep(0.001)
+
+
+@shared_task
+def ordinary(fails=False):
+    if fails:
+        raise ValueError("ordinary failure")

@@ -1,0 +1,234 @@
+"""What a page shows in the end, for each fate that a task can meet, on real workers."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from progress_widget.models import State, TaskProgress
+from tests.workers import tasks
+from tests.workers.conftest import Page, SeenFunction, StartWorker, Worker, row, wait_until
+
+Settings = Any  # pytest-django's settings fixture
+
+ENDS = {
+    "success": ("succeed", "succeeded", "100.0"),
+    "success with finalize": ("finalize", "succeeded", "100.0"),
+    "success with track": ("track", "succeeded", "100.0"),
+    "exception": ("raise_exception", "failed", "50.0"),
+    "exception after finalize": ("finalize_then_raise", "failed", "100.0"),
+    "fail() with a message": ("say_why", "failed", "0.0"),
+    "retry, then success": ("retry_then_succeed", "succeeded", "100.0"),
+    "autoretry, then success": ("autoretry", "succeeded", "100.0"),
+    "max retries": ("retry_for_ever", "failed", "50.0"),
+    "kill -9 of the child": ("kill_own_process", "failed", "50.0"),
+    "sys.exit": ("exit_process", "failed", "50.0"),
+    "Reject": ("reject", "failed", "50.0"),
+    "Reject with requeue": ("requeue", "succeeded", "100.0"),
+    "soft time limit": ("exceed_soft_limit", "failed", "25.0"),
+    "hard time limit": ("exceed_hard_limit", "failed", "25.0"),
+}
+WITH_GATE = {"requeue", "exceed_soft_limit", "exceed_hard_limit"}
+
+
+@pytest.mark.parametrize("fate", ENDS)
+def test_page_ends_as_the_task_does(
+    worker: Worker, fate: str, tmp_path: Path, seen: SeenFunction
+) -> None:
+    task, state, percent = ENDS[fate]
+
+    page = worker.page(task, *([str(tmp_path / "gate")] if task in WITH_GATE else []))
+    page.wait_for(state)
+
+    seen(fate, page)
+    assert page.bar["data-percent"] == percent
+    assert page.bar.get("hx-get") is None
+    assert "hunter2" not in page.text
+
+
+def test_retry_shows_its_attempt(worker: Worker) -> None:
+    page = worker.page("retry_for_ever")
+
+    page.wait_for("failed")
+
+    assert row(page.task_id).attempt == 2
+
+
+def test_failure_shows_what_the_author_said(worker: Worker) -> None:
+    page = worker.page("say_why").wait_for("failed")
+
+    assert "The kelp is wet." in page.text
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
+def test_revoked_while_running_is_cancelled(
+    worker: Worker, gate: Path, how: str, seen: SeenFunction
+) -> None:
+    page = worker.page("run_until", str(gate)).wait_for_percent("25.0")
+
+    worker.app.control.revoke(page.task_id, terminate=True, signal=how)
+    page.wait_for("cancelled")
+
+    seen(f"revoke(terminate) by {how}", page)
+    assert page.bar["data-percent"] == "25.0"
+
+
+def test_revoked_before_its_start_is_cancelled(worker: Worker, seen: SeenFunction) -> None:
+    waiting = TaskProgress.objects.create(task_id=str(uuid4()), state=State.WAITING)
+    page = Page(waiting.task_id)
+
+    worker.app.control.broadcast(
+        "revoke", arguments={"task_id": page.task_id}, reply=True, timeout=2, limit=1
+    )
+    worker.send("succeed", task_id=page.task_id)
+    page.wait_for("cancelled")
+
+    seen("revoke before start", page)
+
+
+def test_expired_task_is_cancelled(worker: Worker, seen: SeenFunction) -> None:
+    waiting = TaskProgress.objects.create(task_id=str(uuid4()), state=State.WAITING)
+    page = Page(waiting.task_id)
+
+    worker.send("succeed", task_id=page.task_id, expires=timezone.now() - timedelta(hours=1))
+    page.wait_for("cancelled")
+
+    seen("expired", page)
+    assert "No worker was free in time" in page.text
+
+
+def test_unregistered_task_has_failed(worker: Worker, seen: SeenFunction) -> None:
+    waiting = TaskProgress.objects.create(task_id=str(uuid4()), state=State.WAITING)
+    page = Page(waiting.task_id)
+
+    worker.send("nobody_knows", task_id=page.task_id)
+    page.wait_for("failed")
+
+    seen("unregistered task", page)
+    assert "No worker knows this task." in page.text
+
+
+def test_warm_shutdown_lets_the_task_end(
+    start_worker: StartWorker, gate: Path, seen: SeenFunction
+) -> None:
+    worker = start_worker(concurrency=1)
+    page = worker.page("run_until", str(gate)).wait_for("running")
+
+    worker.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "Warm shutdown" in worker.output(), "the worker shuts down")
+    gate.touch()
+    page.wait_for("succeeded")
+
+    seen("warm shutdown", page)
+
+
+def test_killed_worker_is_told_of_until_its_task_is_delivered_again(
+    start_worker: StartWorker,
+    gate: Path,
+    settings: Settings,
+    needs_thread: None,
+    seen: SeenFunction,
+) -> None:
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 3
+    worker = start_worker(concurrency=1, broker="rabbitmq")
+    page = worker.page("run_until_late", str(gate)).wait_for("running")
+
+    worker.stop(signal.SIGKILL)
+    page.wait_for("stalled")
+
+    seen("kill -9 of the whole worker", page)
+    assert "No news since" in page.text
+
+    start_worker(concurrency=1, broker="rabbitmq", like=worker)
+    page.wait_for("running")
+    assert "Attempt 2" in page.text
+    gate.touch()
+    page.wait_for("succeeded")
+    seen("... delivered again (acks_late)", page)
+
+
+@pytest.mark.usefixtures("needs_thread")
+def test_ignored_task_stalls(
+    start_worker: StartWorker, settings: Settings, seen: SeenFunction
+) -> None:
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 2
+    worker = start_worker(concurrency=1)
+
+    page = worker.page("ignore").wait_for("stalled")
+
+    seen("Ignore", page)
+    assert row(page.task_id).state == State.RUNNING
+
+
+def test_eager_task_ends(seen: SeenFunction) -> None:
+    task_id = str(uuid4())
+
+    tasks.succeed.apply(task_id=task_id)
+
+    page = Page(task_id).wait_for("succeeded")
+    seen("eager", page)
+
+
+def test_task_called_as_a_function_writes_nothing() -> None:
+    tasks.succeed()
+
+    assert not TaskProgress.objects.exists()
+
+
+def test_other_bars_of_a_task_are_flushed_and_go_on(worker: Worker) -> None:
+    page = worker.page("several_bars").wait_for("succeeded")
+
+    own, other = row(page.task_id), row(f"{page.task_id}-other")
+    assert (own.attempt, own.progress, own.total) == (1, 8, 8)
+    assert (other.state, other.progress, other.attempt) == (State.RUNNING, 3, 0)
+
+
+POOLS = ("threads", "solo", "gevent")
+
+
+@pytest.fixture(scope="module", params=POOLS)
+def other_worker(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Worker]:
+    """A worker whose pool has no processes of its own."""
+    worker = start_worker(pool=request.param, concurrency=4)
+    worker.pool = request.param
+    yield worker
+    worker.stop()
+
+
+@pytest.mark.parametrize(
+    "fate", ["success", "success with track", "exception", "retry, then success", "Reject"]
+)
+def test_page_ends_as_the_task_does_in_other_pools(
+    other_worker: Worker, fate: str, seen: SeenFunction
+) -> None:
+    task, state, percent = ENDS[fate]
+
+    page = other_worker.page(task).wait_for(state)
+
+    seen(f"{other_worker.pool}: {fate}", page)
+    assert page.bar["data-percent"] == percent
+
+
+def test_ignored_task_goes_on_running_in_other_pools(other_worker: Worker) -> None:
+    page = other_worker.page("ignore").wait_for_percent("50.0")
+    other_worker.page("succeed").wait_for("succeeded")
+
+    assert page.poll().state == "running"
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_exit_in_other_pools_fails(
+    start_worker: StartWorker, pool: str, seen: SeenFunction
+) -> None:
+    worker = start_worker(pool=pool, concurrency=1)
+
+    page = worker.page("exit_process").wait_for("failed")
+
+    seen(f"{pool}: sys.exit", page)

@@ -1,0 +1,338 @@
+"""What can go wrong around a task, and what the page shows of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from celery import Celery, current_app
+from django.db import connection
+
+from progress_widget.bars import ProgressBar
+from progress_widget.models import State, TaskProgress
+from tests.workers.conftest import Page, SeenFunction, StartWorker, Worker, row, wait_until
+
+Settings = Any  # pytest-django's settings fixture
+
+
+@pytest.fixture
+def needs_postgresql() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("counted in PostgreSQL's own statistics")
+
+
+@pytest.mark.usefixtures("needs_thread")
+def test_page_sees_progress_inside_a_transaction(
+    worker: Worker, gate: Path, seen: SeenFunction
+) -> None:
+    page = worker.page("work_in_transaction", str(gate))
+
+    page.wait_for_percent("75.0")
+    gate.touch()
+    page.wait_for("succeeded")
+
+    seen("inside atomic()", page)
+
+
+@pytest.mark.usefixtures("needs_thread")
+def test_hard_limit_inside_a_transaction_kills_in_time(
+    start_worker: StartWorker, gate: Path, seen: SeenFunction
+) -> None:
+    worker = start_worker(concurrency=1)
+    page = worker.page("exceed_hard_limit_in_transaction", str(gate))
+    after = worker.page("succeed")
+
+    page.wait_for("failed")
+    after.wait_for("succeeded")
+
+    assert not gate.exists()
+    assert "longer than it is allowed" in page.text
+    seen("hard time limit inside atomic()", page)
+
+
+@pytest.mark.usefixtures("needs_thread")
+def test_last_word_before_a_long_silence_is_shown(worker: Worker, gate: Path) -> None:
+    page = worker.page("speak_then_be_silent", str(gate))
+
+    page.wait_for_percent("99.9")
+
+    assert page.state == "running"
+
+
+@pytest.mark.usefixtures("needs_thread")
+def test_silent_task_keeps_its_heart_beating(
+    start_worker: StartWorker, gate: Path, settings: Settings
+) -> None:
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 1.5
+    worker = start_worker(concurrency=1)
+    page = worker.page("run_until", str(gate)).wait_for_percent("25.0")
+    first = row(page.task_id).updated_at
+
+    wait_until(
+        lambda: (row(page.task_id).updated_at - first).total_seconds() > 3,
+        "the heart has beaten for twice as long as a stalled task has",
+    )
+
+    page.poll()
+    assert page.states[-1] == "running"
+    assert "stalled" not in page.states
+
+
+def test_deleted_row_comes_back(worker: Worker, gate: Path, seen: SeenFunction) -> None:
+    page = worker.page("delete_own_row", str(gate)).wait_for_percent("75.0")
+
+    gate.touch()
+    page.wait_for("succeeded")
+
+    seen("row deleted in the middle", page)
+
+
+def test_frozen_old_run_overwrites_nothing(start_worker: StartWorker, tmp_path: Path) -> None:
+    old, new = start_worker(concurrency=1, pool="solo"), start_worker(concurrency=1, pool="solo")
+    old_gate, new_gate = tmp_path / "old", tmp_path / "new"
+    page = old.page("run_until", str(old_gate)).wait_for_percent("25.0")
+
+    old.process.send_signal(signal.SIGSTOP)
+    new.send("run_until", str(new_gate), task_id=page.task_id)
+    page.wait_for_text("Attempt 2").wait_for_percent("25.0")
+    old_gate.touch()
+    old.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: "succeeded in" in old.output(), "the old run has ended")
+
+    assert row(page.task_id).state == State.RUNNING
+    assert row(page.task_id).progress == 1
+    new_gate.touch()
+    page.wait_for("succeeded")
+
+
+def test_many_processes_lose_no_advance(start_worker: StartWorker, seen: SeenFunction) -> None:
+    worker = start_worker(concurrency=8)
+    bar = ProgressBar(str(uuid4()), total=4_000)
+    page = Page(bar.task_id)
+
+    for _ in range(8):
+        worker.send("advance", bar.task_id, 500)
+    page.wait_for("succeeded")
+
+    seen("8 processes x 500 advances", page)
+    assert row(bar.task_id).progress == 4_000
+    assert page.bar.get("hx-get") is None
+
+
+def test_group_never_passes_the_total(worker: Worker) -> None:
+    bar = ProgressBar(str(uuid4()), total=50)
+    page = Page(bar.task_id)
+
+    for _ in range(60):
+        worker.send("advance", bar.task_id)
+    page.wait_for("succeeded")
+    worker.page("succeed").wait_for("succeeded")
+
+    assert row(bar.task_id).progress == 50
+
+
+def test_recycled_children_lose_nothing(start_worker: StartWorker) -> None:
+    worker = start_worker(options=("--max-tasks-per-child", "1"))
+
+    pages = [worker.page("track") for _ in range(8)]
+
+    for page in pages:
+        assert page.wait_for("succeeded").bar["data-percent"] == "100.0"
+
+
+class Proxy:
+    """A way to the database that can be cut."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.target = (host, port)
+        self.sockets: list[socket.socket] = []
+        self.open_()
+
+    def open_(self, port: int = 0) -> None:
+        self.listener = socket.create_server(("127.0.0.1", port))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Refuse new connections, and break those that are."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for end in self.sockets:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        self.sockets.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self.target)
+            self.sockets += [client, server]
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            return
+        finally:
+            for end in (source, sink):
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    given = connection.settings_dict
+    if not given["PORT"]:
+        pytest.skip("SQLite has no connection that could be cut")
+    proxy = Proxy(given["HOST"], int(given["PORT"]))
+    yield proxy
+    proxy.cut()
+
+
+@pytest.mark.usefixtures("needs_thread")
+def test_outage_of_the_database_is_survived(
+    start_worker: StartWorker, gate: Path, proxy: Proxy, seen: SeenFunction
+) -> None:
+    url = os.environ["DATABASE_URL"].replace(
+        f":{connection.settings_dict['PORT']}/", f":{proxy.port}/"
+    )
+    worker = start_worker(concurrency=1, env={"DATABASE_URL": url})
+    page = worker.page("outlive_an_outage", str(gate)).wait_for("running")
+    wait_until(lambda: row(page.task_id).progress, "something is reported")
+
+    proxy.cut()
+    wait_until(lambda: "could not be written" in worker.output(), "the outage is felt")
+    silent_at = row(page.task_id).progress
+    wait_for_seconds(5)
+    proxy.open_(proxy.port)
+
+    wait_until(lambda: row(page.task_id).progress > silent_at, "news come again")
+    gate.touch()
+    page.wait_for("succeeded")
+    seen("database away for 5 s", page)
+    assert worker.output().count("could not be written") == 1
+
+
+def wait_for_seconds(seconds: float) -> None:
+    """The length of an outage is what is tested: there is no event to wait for."""
+    threading.Event().wait(seconds)
+
+
+@pytest.mark.usefixtures("needs_postgresql", "needs_thread")
+def test_worker_at_rest_holds_no_connection(start_worker: StartWorker) -> None:
+    worker = start_worker(concurrency=2)
+    pages = [worker.page("track") for _ in range(4)]
+    for page in pages:
+        page.wait_for("succeeded")
+
+    with statistics() as ask:
+        wait_until(
+            lambda: (
+                ask(
+                    "select count(*) from pg_stat_activity where datname = %s and pid <> %s",
+                    connection.connection.info.backend_pid,
+                )
+                == 0
+            ),
+            "only the test itself is connected",
+        )
+
+
+@pytest.mark.usefixtures("needs_postgresql")
+def test_ordinary_tasks_cost_no_query_and_no_connection(start_worker: StartWorker) -> None:
+    worker = start_worker(concurrency=2)
+    worker.page("succeed").wait_for("succeeded")
+    connection.close()
+
+    with statistics() as ask:
+        idle = "select count(*) from pg_stat_activity where datname = %s"
+        counted = "select sessions || ' ' || xact_commit from pg_stat_database where datname = %s"
+        wait_until(lambda: ask(idle) == 0, "nobody is connected")
+        wait_until(lambda: ask(counted), "statistics are there")
+        before = ask(counted)
+        for number in range(100):
+            worker.send("ordinary", number % 2 == 0)
+        wait_until(
+            lambda: len(re.findall("ordinary.*(succeeded in|raised unex)", worker.output())) == 100,
+            "each task is received and has ended",
+        )
+        after = ask(counted)
+        worker.send("succeed")
+        wait_until(lambda: ask(counted) != after, "a task with a bar does count")
+
+    assert after == before
+
+
+class statistics:  # noqa: N801  # reads as a word at its use
+    """A connection to another database of the same server, which asks about the tests' own."""
+
+    def __enter__(self) -> Any:
+        given = connection.settings_dict
+        self.connection = psycopg.connect(
+            dbname="postgres",
+            host=given["HOST"],
+            port=given["PORT"],
+            user=given["USER"],
+            password=given["PASSWORD"] or None,
+            autocommit=True,
+        )
+        return lambda sql, *more: self.connection.execute(sql, (given["NAME"], *more)).fetchone()[0]
+
+    def __exit__(self, *exc: object) -> None:
+        self.connection.close()
+
+
+@pytest.fixture
+def result_backend(tmp_path: Path) -> Iterator[str]:
+    """The web process knows a result backend, as its own Celery app says."""
+    url = f"file://{tmp_path}"
+    before = current_app._get_current_object()
+    Celery("web", backend=url, set_as_current=True)
+    yield url
+    before.set_current()
+
+
+def test_task_without_a_row_is_known_to_the_backend(
+    start_worker: StartWorker, result_backend: str, settings: Settings, seen: SeenFunction
+) -> None:
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 1
+    worker = start_worker(concurrency=1, env={"PROGRESS_TEST_RESULTS": result_backend})
+    task_id = str(uuid4())
+    page = Page(task_id)
+    worker.app.control.broadcast(
+        "revoke", arguments={"task_id": task_id}, reply=True, timeout=2, limit=1
+    )
+
+    worker.send("succeed", task_id=task_id)
+    page.wait_for("cancelled")
+
+    seen("revoked, no row, result backend", page)
+    assert not TaskProgress.objects.filter(task_id=task_id).exists()
+
+
+def test_task_without_a_row_or_backend_waits_and_says_so(settings: Settings) -> None:
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 1
+    page = Page(str(uuid4()))
+
+    page.wait_for_text("Waiting since")
+
+    assert page.state == "waiting"
+    assert page.bar.get("hx-get")
