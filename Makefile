@@ -7,7 +7,7 @@ comma := ,
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check lint types coverage format matrix build clean
+.PHONY: help demo test check lint types coverage format matrix bench screenshots fates build clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,10 +45,20 @@ format: $(VENV)/.dev  ## Let the formatters have their way
 matrix:  ## Run the unit tests on each supported Python and Django that is here
 	@bash .ci/matrix
 
-build: $(VENV)/.dev  ## Build the wheel and the sdist into dist/
+bench: $(VENV)/.test  ## Measure what reporting costs, beside other packages; writes docs/benchmarks.md
+	$(PIP) -e '.[bench]'
+	$(BIN)/python -m benchmarks
+
+fates: $(VENV)/.test  ## Write docs/fates.md: what a page shows of each fate of a task
+	PROGRESS_FATES_FILE=docs/fates.md $(BIN)/python -m pytest -q tests/workers
+
+screenshots: $(VENV)/.test  ## Take pictures of every state into screenshots/
+	$(BIN)/python -m tests.gallery screenshots/
+
+build: $(VENV)/.dev  ## Build wheel and sdist into dist/, and try the wheel in a new project
 	rm -rf dist
-	$(BIN)/python -m build --quiet
-	@ls dist
+	$(BIN)/python -m build
+	PYTHON=$(BIN)/python .ci/try-wheel
 
 clean:  ## Remove what was made here
 	rm -rf $(VENV) .venv-* build dist htmlcov screenshots example/run tests/run .coverage*
