@@ -1,0 +1,147 @@
+"""Chromium, the visitor in it, and the sums that the session ends with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.browser import views
+from tests.browser.visitor import Visitor
+
+HERE = Path(__file__).parent
+FETCHED_HTMX = "4.0.1"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SUMS = pytest.StashKey[dict[str, Counter[str]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SUMS] = {}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Last, because Playwright's event loop runs in this thread as long as the browser lives, and
+    # code under other tests may want to run its own.
+    items.sort(key=lambda item: HERE in item.path.parents)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    report = yield
+    if item.path.name == "test_hostile.py" and report.when == "call" and not report.skipped:
+        sums = sums_of(item.config, item.callspec.params["htmx"])  # type: ignore[attr-defined]
+        sums["hostile pages"] += 1
+        sums["passed"] += report.passed
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for htmx, sums in sorted(config.stash[SUMS].items()):
+        terminalreporter.write_line(
+            f"htmx {htmx}: CSP violations {sums['violations']}, axe violations {sums['axe']}, "
+            f"console errors {sums['errors']}, "
+            f"hostile pages passed {sums['passed']} of {sums['hostile pages']}"
+        )
+
+
+def sums_of(config: pytest.Config, htmx: str) -> Counter[str]:
+    return config.stash[SUMS].setdefault(htmx, Counter())
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
+    if not Path(path).is_file():
+        stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        stop("There is no Chromium: install it, or name it in CHROMIUM.")
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Django takes Playwright's event loop in this thread for async code.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        chromium = playwright.chromium.launch(
+            executable_path=path,
+            args=FLAGS,
+            # A person's browser has it.
+            ignore_default_args=["--disable-back-forward-cache"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def fetched_htmx(request: pytest.FixtureRequest) -> Path:
+    """The newest htmx, which no dependency of this project brings along."""
+    folder = request.config.cache.mkdir("htmx")
+    script = folder / f"htmx-{FETCHED_HTMX}.js"
+    if not script.exists():
+        command = ["npm", "pack", f"htmx.org@{FETCHED_HTMX}", "--pack-destination", str(folder)]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=60)
+        except (OSError, subprocess.SubprocessError) as error:
+            pytest.skip(f"htmx {FETCHED_HTMX} can't be fetched: {error}")
+        with tarfile.open(folder / f"htmx.org-{FETCHED_HTMX}.tgz") as archive:
+            script.write_bytes(archive.extractfile("package/dist/htmx.min.js").read())
+    return script
+
+
+@pytest.fixture(params=list(views.HTMX_TAGS))
+def htmx(request: pytest.FixtureRequest) -> str:
+    """The version of htmx on the page."""
+    if request.param == FETCHED_HTMX:
+        views.htmx_file = request.getfixturevalue("fetched_htmx")
+    return request.param
+
+
+@pytest.fixture
+def context_options() -> dict[str, Any]:
+    """What a test wants of its browser context, by ``pytest.mark.parametrize``."""
+    return {}
+
+
+@pytest.fixture
+def context(browser: Browser, context_options: dict[str, Any]) -> Iterator[BrowserContext]:
+    context = browser.new_context(**{"locale": "en-GB"} | context_options)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def sums(request: pytest.FixtureRequest, htmx: str) -> Counter[str]:
+    """What the session's last lines say of this version of htmx."""
+    return sums_of(request.config, htmx)
+
+
+@pytest.fixture
+def visitor(
+    context: BrowserContext,
+    htmx: str,
+    sums: Counter[str],
+    live_server: Any,
+    transactional_db: None,
+    settings: Any,
+) -> Iterator[Visitor]:
+    settings.ROOT_URLCONF = "tests.browser.urls"
+    visitor = Visitor(context.new_page(), live_server.url, htmx)
+    yield visitor
+    visitor.leaves()
+    views.published.clear()
+    complaints = visitor.complaints
+    sums["errors"] += len(complaints)
+    sums["violations"] += sum("CSP violation" in text for text in complaints)
+    assert complaints == []

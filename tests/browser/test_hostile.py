@@ -1,0 +1,278 @@
+"""Bars on pages whose own htmx would meddle with them."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from progress_widget.bars import ProgressBar
+from tests.browser import views
+from tests.browser.test_network import LOGGED, POLLS, answers
+from tests.browser.visitor import Visitor, tag
+
+BAR = tag("kelp")
+HTMX_4 = [htmx for htmx in views.HTMX_TAGS if htmx != "2"]
+# What an element can hand down to a bar within it, set to where it would do harm.
+HANDED_DOWN = {
+    "hx-boost": "true",
+    "hx-config": "timeout:1ms",
+    "hx-confirm": "Sure?",
+    "hx-disabled-elt": "#login input",
+    "hx-encoding": "multipart/form-data",
+    "hx-ext": "none-such",
+    "hx-get": "/pages/panel/",
+    "hx-include": "#login",
+    "hx-indicator": "#spinner",
+    "hx-params": "none",
+    "hx-prompt": "Why?",
+    "hx-push-url": "true",
+    "hx-replace-url": "true",
+    "hx-request": '{"timeout": 1}',
+    "hx-select": "#none-such",
+    "hx-select-oob": "#target",
+    "hx-swap": "delete",
+    "hx-sync": "#login:abort",
+    "hx-target": "#target",
+    "hx-trigger": "none-such",
+    "hx-validate": "true",
+    "hx-vals": '{"secret": "sesame"}',
+}
+# In htmx 2 this one switches htmx off: see below.
+HANDED_DOWN_4 = HANDED_DOWN | {"hx-disable": "#login input"}
+IMPLICITLY = """<meta name="htmx-config" content='{"implicitInheritance": true}'>"""
+HOST = """
+<form id="login"><input name="password" value="sesame"><textarea name="note"></textarea></form>
+<p id="spinner">Text of the host page</p>
+<p id="target">More of it</p>
+"""
+SPACE = '<div style="height: 3000px"></div>'
+WATCH_THE_HOST = """() => {
+  window.meddled = [];
+  const watch = new MutationObserver((changes) => {
+    for (const {target, type, attributeName} of changes) {
+      const element = target instanceof Element ? target : target.parentElement;
+      // htmx 4 keeps something beside head and body for a moment.
+      if (element === document.documentElement || !element.isConnected) continue;
+      if (!element.closest("[data-progress-widget]")) {
+        meddled.push(`${type} ${attributeName} of ${element.outerHTML.slice(0, 80)}`);
+      }
+    }
+  });
+  const all = {subtree: true, childList: true, attributes: true, characterData: true};
+  watch.observe(document.documentElement, all);
+}"""
+BE_BUSY = """() => {
+  scrollTo(0, 20);
+  getSelection().selectAllChildren(document.querySelector("#spinner"));
+  const note = document.querySelector("textarea");
+  note.focus({preventScroll: true});
+}"""
+BUSY_WITH = """() => [
+  scrollY,
+  document.activeElement.name,
+  document.querySelector("textarea").value,
+  document.querySelector("textarea").selectionStart,
+  document.querySelector("#login input").value,
+  document.title,
+  location.href,
+  history.length,
+]"""
+
+
+def test_attributes_of_ancestors_do_no_harm_singly(visitor: Visitor) -> None:
+    parts = [
+        f"<div {handed_down({name: value}, visitor)}>{BAR}</div>"
+        for name, value in attributes_for(visitor).items()
+    ]
+
+    assert_bars_are_unmoved(visitor, "".join(parts))
+
+
+def test_attributes_of_the_body_do_no_harm_all_at_once(visitor: Visitor) -> None:
+    attributes = handed_down(attributes_for(visitor), visitor)
+
+    assert_bars_are_unmoved(visitor, BAR, attributes=attributes)
+
+
+@pytest.mark.parametrize("htmx", HTMX_4, indirect=True)
+def test_attributes_that_are_inherited_implicitly_do_no_harm_singly(visitor: Visitor) -> None:
+    parts = [
+        f"<div {plain({name: value})}>{BAR}</div>"
+        for name, value in attributes_for(visitor).items()
+    ]
+
+    assert_bars_are_unmoved(visitor, "".join(parts), head=IMPLICITLY)
+
+
+@pytest.mark.parametrize("htmx", HTMX_4, indirect=True)
+def test_attributes_that_are_inherited_implicitly_do_no_harm_all_at_once(visitor: Visitor) -> None:
+    attributes = plain(attributes_for(visitor))
+
+    assert_bars_are_unmoved(visitor, BAR, attributes=attributes, head=IMPLICITLY)
+
+
+def test_surroundings_do_no_harm(visitor: Visitor) -> None:
+    surroundings = [
+        '<form method="get">{}<input name="password" value="sesame" required></form>',
+        '<form method="post">{}<input type="hidden" name="v" value="sesame"></form>',
+        "<table><tr><td>{}</td></tr></table>",
+        "<p>{}</p>",
+        "<details open><summary>More</summary>{}</details>",
+        '<button type="button">{}</button>',
+        '<ul><li><a href="/pages/host/">{}</a></ul>',
+        "{0}{0}",
+    ]
+
+    assert_bars_are_unmoved(visitor, "".join(part.format(BAR) for part in surroundings))
+
+
+def test_loading_htmx_twice_does_no_harm(visitor: Visitor) -> None:
+    again = views.HTMX_TAGS[visitor.htmx]
+
+    assert_bars_are_unmoved(visitor, BAR, head=again)
+
+
+def test_headers_of_the_host_are_handed_down(visitor: Visitor) -> None:
+    attributes = handed_down({"hx-headers": '{"x-host": "seaweed"}'}, visitor)
+
+    assert_bars_are_unmoved(visitor, BAR, attributes=attributes)
+
+    assert {poll.headers.get("x-host") for poll in visitor.polls} == {"seaweed"}
+
+
+@pytest.mark.parametrize("preserve", ["", 'id="kept" hx-preserve="true"'])
+def test_bar_in_an_element_that_is_swapped_itself(visitor: Visitor, preserve: str) -> None:
+    bar = ProgressBar("kelp", total=10)
+    panel = f"<div {preserve}>{BAR}</div>"
+    visitor.publishes("panel", panel)
+    visitor.opens(f'<div id="panel" hx-get="/pages/panel/" hx-trigger="every 350ms">{panel}</div>')
+    visitor.page.locator("#panel > div").evaluate("part => { part.mark = true }")
+    swaps: list[str] = []
+    visitor.page.on("response", lambda answer: swaps.append(answer.url))
+
+    bar.update(progress=5)
+    visitor.sees(percent=50)
+    while sum("/panel/" in url for url in swaps) < 4:
+        visitor.page.wait_for_event("response")
+    visitor.sees(percent=50)
+    bar.finalize()
+    visitor.sees(state="succeeded")
+
+    assert visitor.polls_during(intervals=4) == 0
+    kept = visitor.page.locator("#panel > div").evaluate("part => Boolean(part.mark)")
+    assert kept == bool(preserve)
+
+
+def test_host_that_switches_htmx_off_gets_a_bar_that_stands_still(visitor: Visitor) -> None:
+    bar = ProgressBar("kelp", total=10)
+    bar.update(progress=4)
+    attribute = "hx-disable" if visitor.is_on_htmx_2 else "hx-ignore"
+    visitor.opens(f"<div {attribute}>{tag('kelp')}</div>{HOST}")
+    visitor.page.evaluate(WATCH_THE_HOST)
+
+    bar.finalize()
+
+    assert visitor.polls_during(intervals=3) == 0
+    visitor.sees(percent=40, state="running")
+    assert visitor.page.evaluate("meddled") == []
+
+
+@pytest.mark.parametrize("htmx", HTMX_4, indirect=True)
+def test_host_with_its_own_rule_for_500_loses_the_bar_and_no_more(visitor: Visitor) -> None:
+    assert_error_replaces_the_bar(visitor, attributes='hx-status:500:inherited="swap:outerHTML"')
+
+
+@pytest.mark.parametrize("htmx", ["2"], indirect=True)
+def test_host_that_swaps_errors_loses_the_bar_and_no_more(visitor: Visitor) -> None:
+    rule = '{"responseHandling": [{"code": ".*", "swap": true}], "includeIndicatorStyles": false}'
+
+    assert_error_replaces_the_bar(visitor, head=f"<meta name=\"htmx-config\" content='{rule}'>")
+
+
+@pytest.mark.parametrize("htmx", HTMX_4, indirect=True)
+def test_two_major_versions_at_once_leave_bar_and_page_right(visitor: Visitor) -> None:
+    # Each of the two may find the bar replaced by the other.
+    visitor.expects("insertBefore")
+    bar = ProgressBar("kelp", total=10)
+    visitor.opens(tag("kelp") + HOST, head=views.HTMX_TAGS["2"])
+    visitor.page.evaluate(WATCH_THE_HOST)
+
+    bar.update(progress=5)
+    visitor.sees(percent=50)
+    bar.finalize()
+    visitor.sees(state="succeeded")
+
+    assert visitor.polls_during(intervals=3) == 0
+    assert visitor.page.evaluate("meddled") == []
+
+
+def assert_bars_are_unmoved(
+    visitor: Visitor, body: str, *, attributes: str = "", head: str = ""
+) -> None:
+    """Let a bar run its course on a page where somebody is busy, and compare before and after."""
+    bar = ProgressBar("kelp", total=10)
+    visitor.opens(HOST + body + SPACE, attributes=attributes, head=head)
+    visitor.page.evaluate(BE_BUSY)
+    visitor.page.keyboard.type("Dear")
+    before = visitor.page.evaluate(BUSY_WITH)
+    visitor.page.evaluate(WATCH_THE_HOST)
+
+    bar.update(progress=5)
+    all_bars_say(visitor, "data-percent", "50.0")
+    bar.finalize()
+    all_bars_say(visitor, "data-state", "succeeded")
+
+    assert visitor.polls_during(intervals=3) == 0
+    assert visitor.page.evaluate(BUSY_WITH) == before
+    assert before[1:3] == ["note", "Dear"]
+    assert visitor.page.evaluate("meddled") == []
+    assert visitor.dialogs == []
+    assert {name for poll in visitor.polls for name in parse_qs(urlsplit(poll.url).query)} == {
+        "k",
+        "v",
+    }
+    assert not any("sesame" in poll.url for poll in visitor.polls)
+    assert {poll.method for poll in visitor.polls} == {"GET"}
+
+
+def all_bars_say(visitor: Visitor, attribute: str, value: str) -> None:
+    count = visitor.bar.count()
+
+    assert count > 0
+    for number in range(count):
+        expect(visitor.bar.nth(number)).to_have_attribute(attribute, value)
+
+
+def assert_error_replaces_the_bar(
+    visitor: Visitor, *, attributes: str = "", head: str = ""
+) -> None:
+    visitor.expects(*LOGGED)
+    ProgressBar("kelp", total=10)
+    visitor.opens(tag("kelp") + HOST, attributes=attributes, head=head)
+    visitor.sees(percent=0)
+    visitor.page.evaluate(WATCH_THE_HOST)
+
+    visitor.page.route(POLLS, answers(500))
+    expect(visitor.page.locator("[data-progress-widget]")).to_contain_text("Something is broken")
+
+    expect(visitor.bar).to_have_count(0)
+    assert visitor.polls_during(intervals=3) == 0
+    meddled = visitor.page.evaluate("meddled")
+    assert [change for change in meddled if "<title" not in change and "<head" not in change] == []
+
+
+def plain(given: dict[str, str]) -> str:
+    return " ".join(f"{name}='{value}'" for name, value in given.items())
+
+
+def handed_down(given: dict[str, str], visitor: Visitor) -> str:
+    """Write attributes so that the visitor's htmx hands them down."""
+    if visitor.is_on_htmx_2:
+        return plain(given)
+    return plain({f"{name}:inherited": value for name, value in given.items()})
+
+
+def attributes_for(visitor: Visitor) -> dict[str, str]:
+    return HANDED_DOWN if visitor.is_on_htmx_2 else HANDED_DOWN_4

@@ -1,0 +1,89 @@
+"""The pages that the browser visits: each test publishes what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_urlsafe
+
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.template import RequestContext, Template
+
+HTMX_TAGS = {
+    "2": "{% progress_widget_media htmx=2 %}",
+    "4.0.0-beta6": "{% progress_widget_media htmx=4 %}",
+    "4.0.1": '<script src="/htmx.js" defer{% if csp_nonce %} nonce="{{ csp_nonce }}"{% endif %}>'
+    "</script>\n{% progress_widget_media htmx=False %}",
+}
+
+PAGE = """\
+<!doctype html>
+<html {html}>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Host page</title>
+{head}
+</head>
+<body {attributes}>
+{body}
+</body>
+</html>
+"""
+
+
+@dataclass(kw_only=True)
+class Page:
+    """One published page.
+
+    Attributes:
+        body: Template source of all that stands in body.
+        htmx: The version to load, one of HTMX_TAGS; "": a bare fragment without head and body.
+        attributes: Of the body.
+        head: Template source.
+        policy: Content-Security-Policy; "{nonce}" stands for the nonce of the answer.
+        instead: Texts that are replaced in the answer.
+    """
+
+    body: str
+    htmx: str = ""
+    attributes: str = ""
+    head: str = ""
+    policy: str = ""
+    html: str = 'lang="en"'
+    instead: tuple[tuple[str, str], ...] = ()
+
+
+published: dict[str, Page] = {}
+htmx_file: Path | None = None
+
+
+def page(request: HttpRequest, name: str) -> HttpResponse:
+    found = published[name]
+    nonce = token_urlsafe(12) if "{nonce}" in found.policy else None
+    source = "{% load progress_widget %}" + found.body
+    context = RequestContext(request, {"csp_nonce": nonce} if nonce else {})
+    html = Template(source).render(context)
+    if found.htmx:
+        head = "{% load progress_widget %}" + found.head + HTMX_TAGS[found.htmx]
+        html = PAGE.format(
+            html=found.html,
+            head=Template(head).render(context),
+            attributes=found.attributes,
+            body=html,
+        )
+    for old, new in found.instead:
+        html = html.replace(old, new)
+    headers = {"Content-Security-Policy": found.policy.format(nonce=nonce)} if found.policy else {}
+    return HttpResponse(html, headers=headers)
+
+
+def htmx_script(request: HttpRequest) -> FileResponse:
+    """Serve the htmx that this project does not bring along."""
+    assert htmx_file is not None
+
+    return FileResponse(htmx_file.open("rb"), content_type="text/javascript")
+
+
+def nothing(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(status=204)

@@ -1,0 +1,129 @@
+"""A person at a page with bars, and all that is watched meanwhile."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Request, expect
+
+from tests.browser import views
+
+INTERVAL = 0.2
+WATCH_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (event) => {
+  console.error(`CSP violation: ${event.violatedDirective} ${event.blockedURI}`);
+});
+"""
+
+
+class Visitor:
+    """Opens published pages in one browser tab and keeps what the tab sends and says.
+
+    Attributes:
+        polls: Every request to the partial view that the browser has begun.
+        most_at_once: How many of them were on their way at one time, at most.
+    """
+
+    def __init__(self, page: Page, server: str, htmx: str) -> None:
+        self.page = page
+        self.server = server
+        self.htmx = htmx
+        self.polls: list[Request] = []
+        self.documents: list[str] = []
+        self.console: list[str] = []
+        self.dialogs: list[str] = []
+        self.most_at_once = 0
+        self._on_their_way: set[Request] = set()
+        self._expected: list[str] = []
+        page.add_init_script(WATCH_VIOLATIONS)
+        page.on("request", self._begun)
+        page.on("requestfinished", self._over)
+        page.on("requestfailed", self._over)
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.console.append(f"page error: {error}"))
+        page.on("dialog", self._asked)
+
+    @property
+    def is_on_htmx_2(self) -> bool:
+        return self.htmx == "2"
+
+    @property
+    def bar(self) -> Locator:
+        """The only bar of the page."""
+        return self.page.locator("[data-progress-widget] > [data-state]")
+
+    @property
+    def complaints(self) -> list[str]:
+        """What the console said and no test has announced."""
+        return [
+            text
+            for text in self.console
+            if not any(re.search(pattern, text) for pattern in self._expected)
+        ]
+
+    def expects(self, *patterns: str) -> None:
+        """Announce what the console may say in this test."""
+        self._expected.extend(patterns)
+
+    def publishes(self, name: str, body: str, **options: Any) -> str:
+        """Put a page on the server, to be opened later or by htmx, and give its address."""
+        views.published[name] = views.Page(body=body, **options)
+        return f"{self.server}/pages/{name}/"
+
+    def opens(self, body: str, **options: Any) -> None:
+        """Publish a page and go there; the first bars are alive then."""
+        self.page.goto(self.publishes("host", body, **{"htmx": self.htmx} | options))
+
+    def sees(
+        self, *, percent: float | None = None, state: str | None = None, within: str = ""
+    ) -> None:
+        """Wait until the bar, or the one bar within a part of the page, is there and says so."""
+        bar = self.page.locator(within).locator(self.bar) if within else self.bar
+        if state is not None:
+            expect(bar).to_have_attribute("data-state", state)
+        if percent is not None:
+            expect(bar).to_have_attribute("data-percent", f"{percent:.1f}")
+
+    def waits_for_polls(self, count: int = 1) -> None:
+        """Wait until so many more polls have been begun."""
+        wanted = len(self.polls) + count
+        while len(self.polls) < wanted:
+            self.page.wait_for_event("request", predicate=is_poll, timeout=5_000)
+
+    def polls_during(self, intervals: float, interval: float = INTERVAL) -> int:
+        """Count the polls that are begun while so many intervals go by: for what is not to be."""
+        before = len(self.polls)
+        self.page.wait_for_timeout(intervals * interval * 1000)
+        return len(self.polls) - before
+
+    def leaves(self) -> None:
+        """Go to an empty page, so that nobody polls a database that is being emptied."""
+        self.page.goto("about:blank")
+
+    def _begun(self, request: Request) -> None:
+        if is_poll(request):
+            self.polls.append(request)
+            self._on_their_way.add(request)
+            self.most_at_once = max(self.most_at_once, len(self._on_their_way))
+        elif request.resource_type == "document":
+            self.documents.append(request.url)
+
+    def _over(self, request: Request) -> None:
+        self._on_their_way.discard(request)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        self.console.append(f"{message.type}: {message.text}")
+
+    def _asked(self, dialog: Dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+
+def is_poll(request: Request) -> bool:
+    return "/progress/" in request.url
+
+
+def tag(task_id: str, options: str = "", interval: float = INTERVAL) -> str:
+    """Give the template source of a bar."""
+    return f'{{% progressbar "{task_id}" interval={interval} {options} %}}'
