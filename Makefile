@@ -7,7 +7,7 @@ comma := ,
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check lint types coverage format matrix bench screenshots fates build clean
+.PHONY: help demo test check lint types coverage databases format matrix bench screenshots fates build clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,7 +18,7 @@ demo: $(VENV)/.demo  ## Run the example: a page and a worker; needs no server (P
 test: $(VENV)/.test  ## Run the tests, with the servers and browser that are there (ARGS=...)
 	$(BIN)/python -m pytest $(ARGS)
 
-check: lint types coverage  ## Run all that a change has to pass
+check: lint types coverage databases  ## Run all that a change has to pass
 
 lint: $(VENV)/.dev  ## Look for what linters can find
 	$(BIN)/ruff check .
@@ -36,6 +36,11 @@ coverage: $(VENV)/.dev  ## Run the tests and require that they reach every line 
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+databases: $(VENV)/.dev  ## Run the tests again: on SQLite, on MariaDB, and with inline writes
+	DATABASE_URL= $(BIN)/python -m pytest -q --ignore tests/browser --ignore tests/workers
+	[ -z "$$MARIADB_URL" ] || DATABASE_URL=$$MARIADB_URL $(BIN)/python -m pytest -q --ignore tests/browser
+	[ -z "$$DATABASE_URL" ] || PROGRESS_TEST_BACKGROUND_WRITES=0 $(BIN)/python -m pytest tests/workers
 
 format: $(VENV)/.dev  ## Let the formatters have their way
 	$(BIN)/ruff check --fix .

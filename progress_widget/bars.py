@@ -304,7 +304,9 @@ class ProgressBar:
         """Hang on the request, where the end of the task finds what this handle says."""
         self._joined = True
         if self._request is not None:
-            self._request.progress_bars = [*self._companions(), self._news]
+            bars = self._companions()
+            bars.append(self._news)
+            self._request.progress_bars = bars
         if self._news.in_background:
             writer.background.take(self._news)
 
