@@ -7,7 +7,7 @@ comma := ,
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check lint types coverage databases format matrix bench screenshots fates build clean
+.PHONY: help demo test check lint types coverage databases format matrix bench screenshots fates texts build clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,15 +50,20 @@ format: $(VENV)/.dev  ## Let the formatters have their way
 matrix:  ## Run the unit tests on each supported Python and Django that is here
 	@bash .ci/matrix
 
-bench: $(VENV)/.test  ## Measure what reporting costs, beside other packages; writes docs/benchmarks.md
-	$(PIP) -e '.[bench]'
-	$(BIN)/python -m benchmarks
+bench:  ## Measure what reporting costs, beside other packages; writes docs/benchmarks.md
+	[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,bench]'
+	.venv-bench/bin/python -m benchmarks
 
 fates: $(VENV)/.test  ## Write docs/fates.md: what a page shows of each fate of a task
 	PROGRESS_FATES_FILE=docs/fates.md $(BIN)/python -m pytest -q tests/workers
 
 screenshots: $(VENV)/.test  ## Take pictures of every state into screenshots/
 	$(BIN)/python -m tests.gallery screenshots/
+
+texts: $(VENV)/.test  ## Collect the texts for translators and compile what they wrote (needs gettext)
+	cd progress_widget && ../$(BIN)/django-admin makemessages -l de -l ar --add-location file
+	cd progress_widget && ../$(BIN)/django-admin compilemessages
 
 build: $(VENV)/.dev  ## Build wheel and sdist into dist/, and try the wheel in a new project
 	rm -rf dist

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+from django.template import engines
+from django.template.backends.django import DjangoTemplates
 from django.urls import NoReverseMatch, reverse
 
 from progress_widget.conf import PREFIX, conf
 
 POSITIVE = ("POLL_INTERVAL", "WRITE_INTERVAL", "STALLED_AFTER", "RETENTION_DAYS")
+REQUEST = "django.template.context_processors.request"
 
 
 def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -32,37 +35,57 @@ def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E002: a number is none; E003: CAN_VIEW names no function; W004: htmx is not installed."""
-    found: list[CheckMessage] = []
+    """What the settings lack, the package's own and those of other apps that it builds on."""
+    return [*_numbers(), *_can_view(), *_django_htmx(), *_request_in_templates()]
+
+
+def _numbers() -> Iterator[CheckMessage]:
+    """E002: a number is none."""
     for name in POSITIVE:
         value = getattr(settings, PREFIX + name, 1)
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not (number and math.isfinite(value) and value > 0):
-            found.append(
-                Error(
-                    f"{PREFIX}{name} is {value!r}.",
-                    hint="Set it to a number greater than 0.",
-                    id="progress_widget.E002",
-                )
+            yield Error(
+                f"{PREFIX}{name} is {value!r}.",
+                hint="Set it to a number greater than 0.",
+                id="progress_widget.E002",
             )
+
+
+def _can_view() -> Iterator[CheckMessage]:
+    """E003: CAN_VIEW names no function."""
     try:
         callable_or_none = conf.can_view is None or callable(conf.can_view)
     except (ImportError, AttributeError):
         callable_or_none = False
     if not callable_or_none:
-        found.append(
-            Error(
-                f"{PREFIX}CAN_VIEW names no function: {getattr(settings, PREFIX + 'CAN_VIEW')!r}.",
-                hint="Set it to the dotted path of f(request, task_id) -> bool, or to None.",
-                id="progress_widget.E003",
-            )
+        yield Error(
+            f"{PREFIX}CAN_VIEW names no function: {getattr(settings, PREFIX + 'CAN_VIEW')!r}.",
+            hint="Set it to the dotted path of f(request, task_id) -> bool, or to None.",
+            id="progress_widget.E003",
         )
+
+
+def _django_htmx() -> Iterator[CheckMessage]:
+    """W004: htmx is not installed."""
     if not apps.is_installed("django_htmx"):
-        found.append(
-            Warning(
-                "django_htmx is not in INSTALLED_APPS, so its copy of htmx is not served.",
-                hint='Add "django_htmx", or load htmx yourself and silence this check.',
-                id="progress_widget.W004",
-            )
+        yield Warning(
+            "django_htmx is not in INSTALLED_APPS, so its copy of htmx is not served.",
+            hint='Add "django_htmx", or load htmx yourself and silence this check.',
+            id="progress_widget.W004",
         )
-    return found
+
+
+def _request_in_templates() -> Iterator[CheckMessage]:
+    """W005: templates have no request, so their bars do not know for whom they are."""
+    for backend in engines.all():
+        if not isinstance(backend, DjangoTemplates):
+            continue
+        if REQUEST not in backend.engine.context_processors:
+            yield Warning(
+                f"The templates of {backend.name!r} have no request, so a bar in them is bound to "
+                f"no user, and {PREFIX}CAN_VIEW refuses it.",
+                hint=f'Add "{REQUEST}" to its "context_processors", or silence this check if no '
+                "page with a bar comes from there.",
+                id="progress_widget.W005",
+            )

@@ -10,7 +10,8 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
@@ -134,7 +135,7 @@ class Fragment:
     def text(self) -> str:
         """What is going on, in a few words."""
         row = self.row
-        text = str(TEXTS[self.state])
+        text = str(TEXTS.get(self.state, self.state))
         if self.state == State.RETRYING:
             return text % {"number": number_format(row.attempt + 1)}
         if self.state != State.RUNNING:
@@ -213,8 +214,11 @@ class Fragment:
     def _clock(self, moment: datetime) -> str:
         """Clock time, with the date when that is another day's."""
         local, today = timezone.localtime(moment), timezone.localtime(self.now)
-        same_day = local.date() == today.date()
-        return date_format(local, "TIME_FORMAT" if same_day else "SHORT_DATETIME_FORMAT")
+        time = date_format(local, "TIME_FORMAT")
+        if local.date() == today.date():
+            return time
+        # Not SHORT_DATETIME_FORMAT: where a language has none, Django takes the American one.
+        return f"{date_format(local, 'SHORT_DATE_FORMAT')} {time}"
 
 
 LATE = gettext_noop(
@@ -287,7 +291,12 @@ def may_view(request: HttpRequest | None, ticket: Ticket) -> bool:
     can_view = conf.can_view
     if request is None:
         return can_view is None
-    return ticket.admits(request) and (can_view is None or bool(can_view(request, ticket.task_id)))
+    if not ticket.admits(request):
+        return False
+    try:
+        return can_view is None or bool(can_view(request, ticket.task_id))
+    except (PermissionDenied, Http404):  # htmx 2 would go on asking after a 403 or 404
+        return False
 
 
 def render(fragment: Fragment, key: str, *, on_page: bool = False) -> SafeString:

@@ -55,5 +55,6 @@ def read(token: str) -> Ticket | None:
     try:
         ticket = signing.loads(token, salt=SALT, max_age=timedelta(days=conf.retention_days))
         return Ticket(**ticket)
-    except (signing.BadSignature, TypeError):  # TypeError: signed by another release
+    except (signing.BadSignature, TypeError, UnicodeEncodeError):
+        # TypeError: signed by another release; UnicodeEncodeError: half a surrogate pair
         return None

@@ -30,7 +30,9 @@ def poll(request: HttpRequest, token: str) -> HttpResponse:
     if ticket is None or not rendering.may_view(request, ticket):
         if not HtmxDetails(request):
             return HttpResponseForbidden()
-        return HttpResponse(rendering.refusal(key))
+        language = translation.get_language() if ticket is None else ticket.language
+        with translation.override(language or None):
+            return HttpResponse(rendering.refusal(key))
     with translation.override(ticket.language or None):
         fragment = look_up(ticket, request.GET.get("v", ""))
         if fragment.is_shown:

@@ -14,11 +14,20 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any, NamedTuple
 
-from django.db import Error, InterfaceError, OperationalError, connections, router, transaction
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import (
+    Error,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    router,
+    transaction,
+)
 from django.utils import timezone
 
 from progress_widget.conf import conf
@@ -160,6 +169,11 @@ class News:
         if not has_failed and (outcome.overrule or not self.closed):
             self.outcome = outcome
 
+    def settle(self, outcome: Outcome | None) -> None:
+        """Owe this outcome no more; another may have been said while it was written."""
+        if self.outcome is outcome:
+            self.outcome = None
+
     def drop(self) -> None:
         """Give up what could not be written and never will be."""
         self.told = self.said()
@@ -178,14 +192,15 @@ def flush(*bars: News) -> None:
 def write_inline(news: News) -> None:
     """Let the row know all, on the caller's connection."""
     news.due_at = monotonic() + conf.write_interval
-    news.untold = news.owes
+    if news.owes:
+        news.untold = True
     # Nobody waits here for another thread, which may hold the row's lock in a transaction: who is
     # writing writes once more.
     while news.untold and news.lock.acquire(blocking=False):
         try:
             news.untold = False
             tell(news)
-        except Error:
+        except (Error, ObjectDoesNotExist):  # the latter: the row was deleted under a start
             log_failure(news)
         else:
             news.failing = False
@@ -209,8 +224,13 @@ def tell(news: News, *, beat: bool = False) -> None:
     Raises:
         django.db.Error: What has not been written is still owed.
     """
+    outcome = news.outcome
     if news.starts and news.attempt is None:
+        if news.closed:  # its start was dropped
+            news.settle(outcome)
+            return
         _start(news)
+        beat = False
     saved = _save(news, beat=beat)
     ended = _end(news)
     if saved and ended:
@@ -227,7 +247,21 @@ def tell(news: News, *, beat: bool = False) -> None:
         tell(news)
     else:
         news.closed = True
-        news.outcome = None
+        news.settle(outcome)
+
+
+def read(news: News) -> TaskProgress | None:
+    """Give the row; None: there is none, or it can't be asked."""
+    alias = router.db_for_read(TaskProgress)
+    rows = TaskProgress.objects.using(alias).filter(task_id=news.task_id)
+    try:
+        if not connections[alias].in_atomic_block:
+            return rows.first()
+        with transaction.atomic(using=alias):  # an error would poison the task's transaction
+            return rows.first()
+    except Error:
+        log_failure(news)
+        return None
 
 
 @contextmanager
@@ -269,20 +303,21 @@ def _save(news: News, *, beat: bool) -> bool:
 
 
 def _end(news: News) -> bool:
-    if news.outcome is None:
+    outcome = news.outcome
+    if outcome is None:
         return True
     with _step(news) as rows:
-        ended = rows.end(news.task_id, news.attempt, *news.outcome)
+        ended = rows.end(news.task_id, news.attempt, *outcome)
     if ended:
         news.closed = True
-        news.outcome = None
+        news.settle(outcome)
     return ended
 
 
 def _restore(news: News) -> None:
     """Put back a row that somebody has deleted while its task runs."""
     said = news.said()
-    with _step(news) as rows:
+    with suppress(IntegrityError), _step(news) as rows:  # somebody may put it back first
         rows.create(
             task_id=news.task_id,
             attempt=news.attempt or 0,
@@ -291,7 +326,7 @@ def _restore(news: News) -> None:
             step=said.step[0],
             started_at=timezone.now(),
         )
-    news.told = said
+        news.told = said
 
 
 class Background:
@@ -331,28 +366,36 @@ class Background:
         with self.lock:
             thread = self.thread
             for news in self.bars:
+                if news.is_open:
+                    news.written_at = float("-inf")
                 news.is_open = False
-        if thread is not None:
+        if thread is not None and thread.is_alive():
             self.wake.set()
             thread.join(PATIENCE)
 
     def _take(self, news: News) -> None:
         self.bars[news] = None
-        if self.thread is None:
+        # A soft time limit may break off a start, and an error the thread.
+        if self.thread is None or not self.thread.is_alive():
             self.thread = threading.Thread(target=self._run, name="progress_widget", daemon=True)
-            self.thread.start()
+            try:
+                self.thread.start()
+            except RuntimeError:  # no more threads, or the interpreter is on its way out
+                log_failure(news)
 
     def _run(self) -> None:
         try:
-            while bars := self._remaining():
+            while self._has_bars():
                 self.wake.wait(conf.write_interval)
                 self.wake.clear()
+                with self.lock:  # after the clearing: those who wake the thread are in it
+                    bars = list(self.bars)
                 for news in bars:
                     self._attend(news)
         finally:
             connections.close_all()
 
-    def _remaining(self) -> list[News]:
+    def _has_bars(self) -> bool:
         """Let go of the bars that are done with; without any, the thread is over."""
         with self.lock:
             for news in list(self.bars):
@@ -361,7 +404,7 @@ class Background:
                     del self.bars[news]
             if not self.bars:
                 self.thread = None
-            return list(self.bars)
+            return bool(self.bars)
 
     def _attend(self, news: News) -> None:
         with self.lock:  # before reading what the bar says: the waiters have said theirs

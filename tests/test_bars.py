@@ -626,6 +626,7 @@ def test_static_bar_gives_what_it_knows(bar, django_assert_num_queries):
         assert numbers(bar) == (0, 10, "Drying kelp...")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_dynamic_bar_asks_the_row(django_assert_num_queries):
     bar = ProgressBar("kelp", total=10, dynamic=True)
     ProgressBar.get("kelp").update(progress=5, total=20, step="Packing")
@@ -668,6 +669,18 @@ def test_dynamic_bar_of_zero_sees_that_another_ended_it():
     ProgressBar.get("kelp").finalize()
 
     assert bar.as_percent == row_of().as_percent == "100.0%"
+
+
+def test_dynamic_bar_in_an_outage_gives_what_it_knows(refusing_database, caplog):
+    bar = ProgressBar("kelp", total=10, dynamic=True)
+
+    with refusing_database():
+        bar.update(progress=5)
+        known = numbers(bar)
+
+    bar.update(step="Packing")
+    assert known == (5, 10, "")
+    assert numbers(row_of()) == (5, 10, "Packing")
 
 
 def test_got_bar_of_an_ended_zero_is_all_done():

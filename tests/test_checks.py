@@ -78,3 +78,45 @@ def test_missing_django_htmx_is_a_warning(settings):
 
     assert ids(found) == ["progress_widget.W004"]
     assert found[0].level == checks.WARNING
+
+
+@pytest.fixture
+def templates(settings):
+    """Configure one backend for templates, with these context processors."""
+
+    def templates(*processors, backend="django.DjangoTemplates"):
+        options = {"context_processors": processors} if processors else {}
+        settings.TEMPLATES = [
+            {"BACKEND": f"django.template.backends.{backend}", "NAME": "pages", "OPTIONS": options}
+        ]
+
+    return templates
+
+
+REQUEST = "django.template.context_processors.request"
+DEBUG = "django.template.context_processors.debug"
+
+
+@pytest.mark.parametrize("processors", [[], [DEBUG]])
+def test_templates_without_the_request_are_a_warning_with_the_line_to_add(templates, processors):
+    templates(*processors)
+
+    found = check_settings(None)
+
+    assert ids(found) == ["progress_widget.W005"]
+    assert found[0].level == checks.WARNING
+    assert "'pages'" in found[0].msg
+    assert f'"{REQUEST}"' in found[0].hint
+
+
+@pytest.mark.parametrize("processors", [[REQUEST], [DEBUG, REQUEST]])
+def test_templates_with_the_request_are_fine(templates, processors):
+    templates(*processors)
+
+    assert check_settings(None) == []
+
+
+def test_templates_of_another_language_are_not_asked_for_the_request(templates):
+    templates(backend="dummy.TemplateStrings")
+
+    assert check_settings(None) == []

@@ -22,7 +22,6 @@ RENDERING = {
     "select_template",
     "from_string",
     "loader",
-    "engines",
     "Template",
     "TemplateResponse",
     "SimpleTemplateResponse",

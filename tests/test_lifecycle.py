@@ -1,13 +1,31 @@
-"""What becomes of a task in eager mode; real workers have their own tests."""
+"""What becomes of a task, in this process; real workers have their own tests."""
 
 from __future__ import annotations
 
 import pytest
-from celery import shared_task
+from celery import current_app, shared_task, signals, states
+from celery.app.task import Context
+from celery.backends.filesystem import FilesystemBackend
+from celery.backends.rpc import RPCBackend
+from celery.exceptions import (
+    Reject,
+    SoftTimeLimitExceeded,
+    TimeLimitExceeded,
+    WorkerLostError,
+)
 from django.db import transaction
 
+from progress_widget import lifecycle, writer
 from progress_widget.bars import ProgressBar
-from progress_widget.models import State, TaskProgress
+from progress_widget.models import (
+    EXPIRED,
+    LOST,
+    REVOKED,
+    TIMED_OUT,
+    UNREGISTERED,
+    State,
+    TaskProgress,
+)
 from tests.celery import app
 
 pytestmark = pytest.mark.django_db
@@ -296,3 +314,223 @@ def test_run_whose_transaction_is_rolled_back_ends_the_row_all_the_same(run):
     run(dry)
 
     assert (rows.get().attempt, rows.get().state) == (2, State.FAILED)
+
+
+# What the worker's main process says, by the thread.
+
+
+@pytest.fixture
+def main_process(transactional_db, settings):
+    """Be a process that has no current task; what it says is written when this is called."""
+    settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
+    yield writer.background.drain
+    writer.background.drain()
+    assert writer.background.thread is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("expired", "message"), [(False, REVOKED), (True, EXPIRED)])
+def test_revoked_task_is_cancelled(main_process, expired, message):
+    rows.create(task_id="kelp", attempt=1, progress=3, total=10)
+
+    signals.task_revoked.send(
+        sender=None, request=Context(id="kelp"), terminated=True, signum=15, expired=expired
+    )
+    main_process()
+
+    row = rows.get()
+    assert (row.state, row.message, row.progress) == (State.CANCELLED, message, 3)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("exception", "message"),
+    [
+        (TimeLimitExceeded(3), TIMED_OUT),
+        (SoftTimeLimitExceeded(), TIMED_OUT),
+        (WorkerLostError("hunter2"), LOST),
+        (Reject("hunter2", requeue=False), ""),
+    ],
+)
+def test_task_that_can_no_longer_speak_fails(main_process, exception, message):
+    rows.create(task_id="kelp", attempt=1)
+
+    signals.task_failure.send(sender=None, task_id="kelp", exception=exception)
+    signals.task_failure.send(sender=None, task_id="kelp", exception=exception)
+    main_process()
+
+    assert (rows.get().state, rows.get().message) == (State.FAILED, message)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_task_that_no_worker_knows_fails(main_process):
+    rows.create(task_id="kelp", state=State.WAITING)
+
+    signals.task_unknown.send(sender=None, name="dry", id="kelp", message=None, exc=KeyError())
+    main_process()
+
+    assert (rows.get().state, rows.get().message) == (State.FAILED, UNREGISTERED)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_main_process_makes_no_row(main_process):
+    signals.task_failure.send(sender=None, task_id="kelp", exception=ValueError())
+    main_process()
+
+    assert not rows.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("first", ["revoked", "failure"])
+def test_revoked_task_is_cancelled_whichever_signal_comes_first(main_process, first):
+    rows.create(task_id="kelp", attempt=1)
+    signals_ = {
+        "revoked": lambda: signals.task_revoked.send(
+            sender=None, request=Context(id="kelp"), terminated=True, signum=9, expired=False
+        ),
+        "failure": lambda: signals.task_failure.send(
+            sender=None, task_id="kelp", exception=ValueError()
+        ),
+    }
+
+    signals_.pop(first)()
+    main_process()
+    signals_.popitem()[1]()
+    main_process()
+
+    assert rows.get().state == State.CANCELLED
+
+
+# What Celery says of a run's end.
+
+
+def postrun(run, state, retval=None, eager=True, **options):
+    """Make a bar in a run, and let Celery say of its end what it only says in workers."""
+
+    def dry(self):
+        ProgressBar(self.request.id, total=10).update(progress=5)
+        self.request.is_eager = eager
+        signals.task_postrun.send(
+            self, task_id=self.request.id, task=self, args=(), kwargs={}, retval=retval, state=state
+        )
+        seen.append(rows.get())
+        rows.all().delete()  # what eager mode says of the end finds nothing
+
+    seen = []
+    run(dry, **options)
+    return seen[0]
+
+
+@pytest.mark.parametrize(
+    ("state", "retval", "options", "expected"),
+    [
+        (states.IGNORED, None, {}, State.RUNNING),
+        (states.RETRY, None, {}, State.RETRYING),
+        (states.REJECTED, Reject(requeue=True), {}, State.RETRYING),
+        (states.REJECTED, Reject(requeue=False), {"acks_late": True}, State.FAILED),
+        (states.FAILURE, ValueError(), {"acks_late": True}, State.FAILED),
+        ("MADE-UP", None, {"acks_late": True}, State.RETRYING),
+        ("MADE-UP", None, {}, State.FAILED),
+    ],
+)
+def test_row_follows_what_celery_says_of_the_end(run, settings, state, retval, options, expected):
+    row = postrun(run, state, retval, eager=False, **options)
+
+    assert (row.state, row.progress) == (expected, 5)
+
+
+@pytest.mark.parametrize("options", [{}, {"acks_late": True}])
+def test_eager_run_that_is_broken_off_fails(run, options):
+    assert postrun(run, None, **options).state == State.FAILED
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("options", "expected"), [({}, State.FAILED), ({"acks_late": True}, State.RETRYING)]
+)
+def test_run_that_is_broken_off_leaves_the_first_word_to_the_main_process(
+    main_process, run, settings, options, expected
+):
+    settings.PROGRESS_WIDGET_WRITE_INTERVAL = 1
+    before = []
+
+    def dry(self):
+        ProgressBar(self.request.id, total=10)
+        self.request.is_eager = False
+        signals.task_postrun.send(
+            self, task_id="kelp", task=self, args=(), kwargs={}, retval=None, state=None
+        )
+        before.append(rows.get().state)
+        main_process()
+        before.append(rows.get().state)
+
+    run(dry, **options)
+
+    assert before == [State.RUNNING, expected]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_failure_within_the_tasks_own_process_is_left_to_its_end(main_process, run):
+    def dry(self):
+        ProgressBar(self.request.id, total=10)
+        signals.task_failure.send(sender=self, task_id="kelp", exception=ValueError())
+        main_process()
+        seen.append(rows.get().state)
+
+    seen = []
+    run(dry)
+
+    assert seen == [State.RUNNING]
+
+
+# The result backend.
+
+
+@pytest.fixture
+def backend(monkeypatch):
+    """Give the app of the tests another result backend."""
+
+    def backend(given):
+        monkeypatch.setattr(type(current_app._get_current_object()), "backend", given)
+
+    return backend
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (states.SUCCESS, State.SUCCEEDED),
+        (states.REVOKED, State.CANCELLED),
+        (states.FAILURE, State.FAILED),
+        (states.STARTED, None),
+        (None, None),
+    ],
+)
+def test_backend_tells_how_a_task_has_ended(backend, tmp_path, stored, expected):
+    files = FilesystemBackend(url=f"file://{tmp_path}", app=app)
+    backend(files)
+    if stored is not None:
+        result = ValueError() if stored in states.EXCEPTION_STATES else None
+        files.store_result("kelp", result, stored)
+
+    assert lifecycle.ask_backend("kelp") == expected
+
+
+def test_disabled_backend_knows_nothing():
+    assert lifecycle.ask_backend("kelp") is None
+
+
+def test_backend_by_messages_is_not_asked(backend):
+    class Rpc(RPCBackend):
+        def get_task_meta(self, *args, **kwargs):
+            raise SystemExit
+
+    backend(Rpc(app=app))
+
+    assert lifecycle.ask_backend("kelp") is None
+
+
+def test_backend_in_trouble_knows_nothing(backend):
+    backend(None)
+
+    assert lifecycle.ask_backend("kelp") is None

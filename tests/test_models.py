@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import timedelta
+from threading import Thread
+
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
@@ -321,3 +324,90 @@ def test_celery_overrules_no_failure():
     assert not rows.end("kelp", 1, State.FAILED, overrule=True)
 
     assert rows.get().message == "Too wet."
+
+
+# Stalled.
+
+
+@pytest.fixture
+def heartbeat(monkeypatch):
+    """Be on a database that bears the thread."""
+    monkeypatch.setattr("progress_widget.models.connections", {"default": Vendor("postgresql")})
+
+
+class Vendor:
+    def __init__(self, vendor):
+        self.vendor = vendor
+
+
+def is_stalled(seconds=31, **values):
+    now = timezone.now()
+    values = {"attempt": 1, "updated_at": now - timedelta(seconds=seconds)} | values
+    return TaskProgress(task_id="kelp", total=10, **values).is_stalled(now)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(31, True), (29, False), (-5, False)])
+def test_run_that_is_silent_for_long_is_stalled(heartbeat, seconds, expected):
+    assert is_stalled(seconds) == expected
+
+
+def test_how_long_a_silence_is_long_is_a_setting(heartbeat, settings):
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 60
+
+    assert not is_stalled(59)
+    assert is_stalled(61)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.RUNNING])
+def test_only_what_runs_can_stall(heartbeat, state):
+    assert not is_stalled(state=state)
+
+
+def test_row_that_no_run_owns_never_stalls(heartbeat):
+    assert not is_stalled(attempt=0)
+
+
+def test_without_background_writes_nothing_stalls(heartbeat, settings):
+    settings.PROGRESS_WIDGET_BACKGROUND_WRITES = False
+
+    assert not is_stalled()
+
+
+def test_on_sqlite_nothing_stalls(monkeypatch):
+    monkeypatch.setattr("progress_widget.models.connections", {"default": Vendor("sqlite")})
+
+    assert not is_stalled()
+
+
+def test_heartbeat_moves_the_time_and_nothing_else():
+    row = rows.create(
+        task_id="kelp", state=State.RETRYING, updated_at=timezone.now() - timedelta(1), progress=3
+    )
+
+    found = rows.save_news("kelp", 0, {})
+
+    got = rows.get()
+    assert found
+    assert got.updated_at > row.updated_at
+    assert (got.state, got.progress) == (State.RETRYING, 3)
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+@pytest.mark.django_db(transaction=True)
+def test_start_that_comes_second_starts_over():
+    def insert() -> None:
+        rows.create(task_id="kelp", attempt=1, progress=7)
+        connection.close()
+
+    def be_late(execute, sql, params, many, context):
+        if sql.startswith("INSERT") and not rows.exists():
+            first = Thread(target=insert)
+            first.start()
+            first.join()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(be_late):
+        attempt = rows.start("kelp", total=10, step="Drying", new_attempt=True)
+
+    row = rows.get()
+    assert (attempt, row.attempt, row.progress, row.total) == (2, 2, 0, 10)

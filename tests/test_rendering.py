@@ -313,3 +313,23 @@ def test_same_row_has_the_same_version_in_each_process():
 
     assert str(version) == f"1.running.500.{version.digest}"
     assert version.digest == Fragment(made(progress=5), ticket(), now=later(60)).version.digest
+
+
+# Stalled.
+
+
+@pytest.fixture
+def heartbeat(monkeypatch):
+    monkeypatch.setattr("progress_widget.models.has_heartbeat", lambda: True)
+
+
+def test_run_that_is_silent_for_long_says_since_when_and_is_asked_less_often(heartbeat):
+    row = made(attempt=1, progress=3, total=10, updated_at=NOON)
+
+    fragment = Fragment(row, ticket(), now=NOON + timedelta(minutes=1))
+
+    assert (fragment.state, fragment.text) == ("stalled", "No news")
+    assert "No news since noon" in fragment.message
+    assert fragment.interval == 5 * fragment.ticket.interval
+    assert not fragment.is_finished
+    assert fragment.as_percent == "30.0%"

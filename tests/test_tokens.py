@@ -34,6 +34,7 @@ def test_token_fits_into_one_segment_of_a_path():
         lambda token: "",
         lambda token: "€" + token,
         lambda token: "\ud800",
+        lambda token: "\ud800:x:y",
         lambda token: "\0",
     ],
 )

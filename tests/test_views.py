@@ -418,3 +418,49 @@ def test_poll_of_a_page_without_a_language_is_answered(page_bar, poll, row):
     rows.update(progress=7)
 
     assert poll(bar).status_code == 200
+
+
+# A task that never got a row.
+
+
+@pytest.fixture
+def late_bar(page_bar, settings):
+    """Be a page that has shown a waiting bar for long."""
+    bar = page_bar("kelp")
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 1e-6
+    return bar
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
+def test_bar_that_waits_long_ends_as_the_backend_says(late_bar, poll, bar_in, monkeypatch, state):
+    monkeypatch.setattr("progress_widget.lifecycle.ask_backend", lambda task_id: state)
+
+    response = poll(late_bar)
+
+    assert bar_in(response)["data-state"] == state
+    assert hx_attributes(response) == []
+    assert not TaskProgress.objects.exists()
+
+
+def test_bar_that_waits_long_waits_on_when_the_backend_knows_nothing(
+    late_bar, poll, bar_in, monkeypatch
+):
+    monkeypatch.setattr("progress_widget.lifecycle.ask_backend", lambda task_id: None)
+
+    response = poll(late_bar)
+
+    assert bar_in(response)["data-state"] == State.WAITING
+    assert "Waiting since" in response.content.decode()
+
+
+def test_backend_is_not_asked_early_nor_where_there_is_a_row(page_bar, poll, monkeypatch, settings):
+    asked = []
+    monkeypatch.setattr("progress_widget.lifecycle.ask_backend", asked.append)
+    early, with_row = page_bar("kelp"), page_bar("waiting")
+    TaskProgress.objects.create(task_id="waiting", state=State.WAITING)
+
+    poll(early)
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 1e-6
+    poll(with_row)
+
+    assert asked == []

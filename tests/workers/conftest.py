@@ -243,6 +243,18 @@ def worker(start_worker: StartWorker) -> Worker:
     return start_worker()
 
 
+ABOUT_FATES = """\
+# Fates
+
+Written by `make fates`: what the partial view answered in the end, for each fate that a task met
+on a real worker, and the seconds from opening the page. The pool is prefork where no other is
+named. Where STALLED_AFTER decides, the test had set it to 2 or 3 seconds. What needs which server:
+
+- RabbitMQ: delivery again after the loss of the whole worker. The filesystem broker removes a message
+  when it is received; Redis delivers again only after minutes.
+- PostgreSQL or MariaDB: what the background writer promises (see design.md).
+- None: the rest.
+"""
 SEEN: dict[str, tuple[str, float]] = {}
 SeenFunction = Callable[[str, "Page"], None]
 
@@ -260,13 +272,13 @@ def seen() -> SeenFunction:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not SEEN:
         return
-    lines = ["| fate | the page says | after |", "|---|---|---|"]
+    table = ["| fate | the page says | after |", "|---|---|---|"]
     for fate, (state, seconds) in sorted(SEEN.items()):
-        lines.append(f"| {fate} | {state} | {seconds:.1f} s |")
+        table.append(f"| {fate} | {state} | {seconds:.1f} s |")
     terminalreporter.section("what a page shows of each fate")
-    terminalreporter.write_line("\n".join(lines))
+    terminalreporter.write_line("\n".join(table))
     if path := os.environ.get("PROGRESS_FATES_FILE"):
-        Path(path).write_text("\n".join(lines) + "\n")
+        Path(path).write_text("\n".join((ABOUT_FATES, *table, "")))
 
 
 @pytest.fixture

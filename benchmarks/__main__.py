@@ -1,0 +1,226 @@
+"""What reporting costs a task, beside others: ``python -m benchmarks`` prints and writes it.
+
+Everything is measured by one task in one process of a real worker, on a database that is made for
+it. DATABASE_URL (else SQLite), RABBITMQ_URL (else files) and REDIS_URL (else files) name servers.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import django
+from django.db import connection
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+OTHERS = ("tqdm", "celery-progress", "django-celery-progressbar")
+OLD = "django-celery-progressbar, update()"
+PATIENCE = 300.0
+ORDINARY = 100
+
+Times = dict[str, float]
+
+METHOD = """\
+Each line is the fastest of {repetitions} repetitions of a loop ({fast:,} turns where a turn only
+stores something, {slow} where it writes), less the bare loop. The contestants take turns, in one
+task of one process of a real worker (prefork, concurrency 1), so that they meet the same weather;
+nanoseconds are those of a machine with other work to do: compare the ratios. tqdm writes to the
+null device. celery-progress stores its state in {results}, django-celery-progressbar in the same
+database as the bars here; it is given values that its range check lets pass, and `pkg_resources`,
+which newer Pythons lack, is stood in for as it is imported.
+
+In the background a call only stores what it is told; the thread writes it, at most two times a
+second for each bar, which costs a process about as much as two `update()` inline a second. The
+thread runs while all the contestants are measured, tqdm too.
+"""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="") as folder:
+        os.environ["PROGRESS_BENCH_FOLDER"] = folder
+        os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+        django.setup()
+        with throw_away_database(), worker(Path(folder)) as ask:
+            times = ask("measure")
+            counted = queries_of_ordinary_tasks(ask)
+            text = report(times, counted)
+    print(text)
+    PAGE.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def throw_away_database() -> Iterator[None]:
+    """Make a database with the tables of both apps, and drop it in the end."""
+    name = connection.settings_dict["NAME"]
+    os.environ["PROGRESS_TEST_DATABASE"] = connection.creation.create_test_db(
+        verbosity=0, autoclobber=True
+    )
+    try:
+        yield
+    finally:
+        connection.creation.destroy_test_db(name, verbosity=0)
+
+
+@contextmanager
+def worker(folder: Path) -> Iterator[Callable[..., Any]]:
+    """Start a worker, and give what lets it run tasks and gives what they return."""
+    from benchmarks import tasks
+    from benchmarks.app import app
+
+    def ask(name: str, *each: tuple[Any, ...]) -> Any:
+        task = getattr(tasks, name)
+        sent = [task.apply_async(args) for args in each or [()]]
+        answers = [result.get(timeout=PATIENCE, propagate=name != "ordinary") for result in sent]
+        for result in sent:
+            result.forget()
+        return answers[0]
+
+    app.set_default()
+    command = "celery -A benchmarks.app worker --concurrency 1 --without-gossip --without-mingle"
+    with open(folder / "log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command.split(), "--loglevel", "WARNING"],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield ask
+    except Exception:
+        print((folder / "log").read_text(), file=sys.stderr)
+        raise
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+        with app.connection_for_write() as broker:
+            broker.default_channel.queue_delete(app.conf.task_default_queue)
+
+
+def queries_of_ordinary_tasks(ask: Callable[..., Any]) -> str:
+    """Let PostgreSQL count what tasks without a bar add, and what one with a bar does."""
+    if connection.vendor != "postgresql":
+        return "Not counted: it takes PostgreSQL's statistics."
+    arguments = [(number % 2 == 0,) for number in range(ORDINARY)]
+    with statistics() as count:
+        # The server's own vacuum may come between; what the tasks do would be there each time.
+        added = min(difference(count, lambda: ask("ordinary", *arguments)) for _ in range(3))
+        of_bar = difference(count, lambda: ask("with_bar"))
+    if not all(of_bar):
+        raise RuntimeError("The statistics do not even show a task with a bar")
+    return (
+        f"{ORDINARY} tasks without a bar, half of which fail, add transactions: {added[1]} (each "
+        f"query would be in one), connections: {added[0]}, by PostgreSQL's own statistics.\n"
+        f"For comparison, one task with a bar: transactions: {of_bar[1]}, connections: {of_bar[0]}."
+    )
+
+
+def difference(count: Callable[[], tuple[int, int]], work: Callable[[], Any]) -> tuple[int, int]:
+    """Give the sessions and transactions that some work adds."""
+    before = count()
+    work()
+    after = count()
+    return after[0] - before[0], after[1] - before[1]
+
+
+@contextmanager
+def statistics() -> Iterator[Callable[[], tuple[int, int]]]:
+    """Give what counts sessions and transactions of our database, from another one."""
+    name = connection.settings_dict["NAME"]
+    connection.close()
+    with connection._nodb_cursor() as cursor:
+
+        def ask(sql: str) -> tuple[int, ...]:
+            cursor.execute(sql, [name])
+            return cursor.fetchone()
+
+        def count() -> tuple[int, int]:
+            # A connection reports what it did at the latest as it ends.
+            deadline = time.monotonic() + PATIENCE
+            while ask("select count(*) from pg_stat_activity where datname = %s") != (0,):
+                if time.monotonic() > deadline:
+                    raise TimeoutError("Somebody stays connected")
+                time.sleep(0.1)
+            return ask(
+                "select sessions, xact_commit + xact_rollback"
+                " from pg_stat_database where datname = %s"
+            )
+
+        yield count
+
+
+def report(times: Times, counted: str) -> str:
+    """Give the page."""
+    from benchmarks import tasks
+    from benchmarks.app import app
+
+    results = "Redis" if app.conf.result_backend.startswith("redis") else "files"
+    turns = [name for name in times if "a turn" in name]
+    calls = [name for name in times if "()" in name and name not in turns]
+    parts = [
+        "# What reporting costs",
+        "Made by `make bench`; do not edit.",
+        versions(),
+        "## One turn of a loop",
+        table(turns, times, {"tqdm's": "tqdm, a turn"}),
+        "## One call",
+        table(calls, times, {"tqdm's": "tqdm, update()", "django-celery-progressbar's": OLD}),
+        *targets(times),
+        "## Tasks without a bar",
+        counted,
+        "## How it is measured",
+        METHOD.format(
+            results=results, repetitions=tasks.REPETITIONS, fast=tasks.FAST, slow=tasks.SLOW
+        ),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def versions() -> str:
+    server = ".".join(map(str, connection.get_database_version()))
+    return ", ".join(
+        [
+            f"Python {platform.python_version()}",
+            *(f"{name} {version(name)}" for name in ("Django", "celery", *OTHERS)),
+            f"{connection.display_name} {server}",
+        ]
+    )
+
+
+def table(names: list[str], times: Times, bases: dict[str, str]) -> str:
+    """Compare these, the cheapest first, with each of the bases."""
+    heads = ["", "nanoseconds", *(f"of {whose}" for whose in bases)]
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
+    for name in sorted(names, key=times.__getitem__):
+        ratios = [as_ratio(times[name] / times[base]) for base in bases.values()]
+        lines.append("| " + " | ".join([name, f"{times[name]:,.0f}", *ratios]) + " |")
+    return "\n".join(lines)
+
+
+def as_ratio(ratio: float) -> str:
+    return f"{ratio:,.2f}" if ratio > 0.1 else f"1/{1 / ratio:,.0f}"
+
+
+def targets(times: Times) -> list[str]:
+    """Say whether what was promised holds in this run."""
+    if "update(), background" not in times:
+        return [f"On {connection.display_name} bars never write in the background, so no targets."]
+    turn = times["track(), a turn, background"] / times["tqdm, a turn"]
+    update = times["update(), background"] / times[OLD]
+    return [
+        f"- Target: a turn of `track()` costs no more than tqdm's: {as_ratio(turn)}, "
+        f"{'met' if turn <= 1 else 'MISSED'}.\n"
+        "- Target: `update()` costs at most 1/300 of django-celery-progressbar's: "
+        f"{as_ratio(update)}, {'met' if update <= 1 / 300 else 'MISSED'}."
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""The Celery app of the benchmark; environment variables say which servers it works with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+
+folder = Path(os.environ["PROGRESS_BENCH_FOLDER"])
+for name in ("messages", "control", "results"):
+    (folder / name).mkdir(exist_ok=True)
+
+app = Celery("benchmarks")
+app.conf.update(
+    broker_url=os.environ.get("RABBITMQ_URL") or "filesystem://",
+    result_backend=os.environ.get("REDIS_URL") or f"file://{folder / 'results'}",
+    result_expires=600,
+    imports=["benchmarks.tasks"],
+    task_default_queue=f"progress-bench-{folder.name}",
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+)
+if app.conf.broker_url == "filesystem://":
+    app.conf.broker_transport_options = {
+        "data_folder_in": str(folder / "messages"),
+        "data_folder_out": str(folder / "messages"),
+        "control_folder": str(folder / "control"),
+        "polling_interval": 0.1,
+    }

@@ -1,0 +1,20 @@
+"""The tests' settings, with django-celery-progressbar beside the app."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata, util
+from types import ModuleType
+
+from tests.settings import *  # noqa: F403
+from tests.settings import INSTALLED_APPS as APPS_OF_TESTS
+
+if util.find_spec("pkg_resources") is None:
+    # django-celery-progressbar asks it for its own version when it is imported, and for nothing
+    # else; Python does not bring it any more.
+    stand_in = ModuleType("pkg_resources")
+    stand_in.DistributionNotFound = metadata.PackageNotFoundError
+    stand_in.get_distribution = metadata.distribution
+    sys.modules["pkg_resources"] = stand_in
+
+INSTALLED_APPS = [*APPS_OF_TESTS, "django_celery_progressbar"]

@@ -1,0 +1,123 @@
+"""What is measured. Every loop is a function of its own: Python specialises code by its use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter_ns
+from typing import Any, TextIO
+from uuid import uuid4
+
+from celery import Task, shared_task
+from celery_progress.backend import ProgressRecorder
+from django.test import override_settings
+from django_celery_progressbar.bars import ProgressBar as OldBar
+from tqdm import tqdm
+
+from progress_widget.bars import ProgressBar
+from progress_widget.models import has_heartbeat
+
+REPETITIONS = 9
+FAST, SLOW = 500_000, 500
+"""Turns of a loop: where a turn only stores something, and where it writes."""
+
+Loop = Callable[[range], None]
+
+
+def go_through(items: range) -> None:
+    for _ in items:
+        pass
+
+
+def track(bar: ProgressBar, items: range) -> None:
+    for _ in bar.track(items):
+        pass
+
+
+def track_with_tqdm(file: TextIO, items: range) -> None:
+    for _ in tqdm(items, file=file):
+        pass
+
+
+def update(bar: ProgressBar, items: range) -> None:
+    for number in items:
+        bar.update(progress=number)
+
+
+def advance(bar: ProgressBar, items: range) -> None:
+    for _ in items:
+        bar.advance()
+
+
+def update_tqdm(bar: Any, items: range) -> None:
+    for _ in items:
+        bar.update()
+
+
+def update_old_bar(bar: OldBar, items: range) -> None:
+    for number in items:
+        bar.update(progress=number)
+
+
+def update_recorder(recorder: ProgressRecorder, items: range) -> None:
+    for number in items:
+        recorder.set_progress(number, SLOW)
+
+
+def loops(task: Task, file: TextIO) -> dict[str, tuple[int, Loop]]:
+    """Give each contestant's number of turns and loop."""
+    found: dict[str, tuple[int, Loop]] = {
+        "bare loop": (FAST, go_through),
+        "tqdm, a turn": (FAST, partial(track_with_tqdm, file)),
+        "tqdm, update()": (FAST, partial(update_tqdm, tqdm(total=None, file=file))),
+        "celery-progress, set_progress()": (SLOW, partial(update_recorder, ProgressRecorder(task))),
+        # It takes what is below the total when the last progress is added to it.
+        "django-celery-progressbar, update()": (
+            SLOW,
+            partial(update_old_bar, OldBar(str(uuid4()), total=2 * SLOW, step="")),
+        ),
+    }
+    if has_heartbeat():
+        found |= loops_of_bars("background", FAST)
+    with override_settings(PROGRESS_WIDGET_BACKGROUND_WRITES=False):
+        found |= loops_of_bars("inline", SLOW)
+    return found
+
+
+def loops_of_bars(mode: str, turns_of_update: int) -> dict[str, tuple[int, Loop]]:
+    """A bar for each loop, in the mode that holds as they are made."""
+    new = partial(ProgressBar, total=None, step="")
+    return {
+        f"track(), a turn, {mode}": (FAST, partial(track, new(uuid4()))),
+        f"update(), {mode}": (turns_of_update, partial(update, new(uuid4(), total=FAST))),
+        f"advance(), {mode}": (FAST, partial(advance, new(uuid4()))),
+    }
+
+
+@shared_task(bind=True)
+def measure(self: Task) -> dict[str, float]:
+    """Give the nanoseconds of one turn of each loop; of all but the bare one, what it adds."""
+    best: dict[str, float] = {}
+    with open(os.devnull, "w") as file:
+        contestants = loops(self, file)
+        for _ in range(REPETITIONS):
+            for name, (turns, loop) in contestants.items():
+                items = range(turns)
+                before = perf_counter_ns()
+                loop(items)
+                spent = (perf_counter_ns() - before) / turns
+                best[name] = min(spent, best.get(name, spent))
+    bare = best["bare loop"]
+    return {name: spent if name == "bare loop" else spent - bare for name, spent in best.items()}
+
+
+@shared_task
+def ordinary(fails: bool) -> None:
+    if fails:
+        raise ValueError("as tasks do")
+
+
+@shared_task(bind=True)
+def with_bar(self: Task) -> None:
+    ProgressBar(self.request.id, total=1).finalize()

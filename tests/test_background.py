@@ -1,0 +1,627 @@
+"""The thread that writes in the background, in this process; real workers have their own tests."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import pytest
+from celery import _state, signals, states
+from celery.app.task import Context
+from django.db import OperationalError, connection, transaction
+
+from progress_widget import bars, writer
+from progress_widget.bars import ProgressBar
+from progress_widget.models import State, TaskProgress, TaskProgressQuerySet
+from progress_widget.writer import News, Outcome
+from tests.celery import app
+
+pytestmark = pytest.mark.django_db(transaction=True)
+rows = TaskProgress.objects
+on_sqlite = pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite bears no second connection beside a transaction"
+)
+
+
+@pytest.fixture(autouse=True)
+def background(transactional_db, settings, monkeypatch) -> Iterator[writer.Background]:
+    """Let bars of Celery runs write in the background, and leave no thread behind.
+
+    A file of SQLite bears the thread as long as the test has no transaction.
+    """
+    monkeypatch.setattr(bars, "has_heartbeat", lambda: True)
+    settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
+    yield writer.background
+    settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
+    writer.background.drain()
+    assert writer.background.thread is None
+
+
+@pytest.fixture
+def celery_run() -> Iterator[Callable[..., Any]]:
+    """Let the test be the run of a task by a worker."""
+
+    def dry(self):
+        """Celery wants a function with a name; the test does its work."""
+
+    task = app.task(dry, bind=True, name="tests.background")
+
+    @contextmanager
+    def celery_run(task_id: str = "kelp", state: str = states.SUCCESS, **request: Any):
+        given = {"called_directly": False, "is_eager": False} | request
+        task.request_stack.push(Context(id=task_id, **given))
+        _state._task_stack.push(task)
+        try:
+            yield task
+        finally:
+            signals.task_postrun.send(
+                task, task_id=task_id, task=task, args=(), kwargs={}, retval=None, state=state
+            )
+            _state._task_stack.pop()
+            task.request_stack.pop()
+
+    yield celery_run
+    app.tasks.pop("tests.background", None)
+
+
+class Spy:
+    """Stands before the queries that write rows: counts them, and can be told to fail."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.threads: set[str] = set()
+        self.error: Exception | None = None
+        self.tried = threading.Condition()
+
+    def saw(self, name: str, task_id: str) -> None:
+        with self.tried:
+            self.calls.append((name, task_id))
+            self.threads.add(threading.current_thread().name)
+            self.tried.notify_all()
+        if self.error is not None:
+            raise self.error
+
+    def count(self, name: str) -> int:
+        return sum(call[0] == name for call in self.calls)
+
+    def wait_for(self, name: str, times: int) -> bool:
+        with self.tried:
+            return self.tried.wait_for(lambda: self.count(name) >= times, timeout=10)
+
+
+@pytest.fixture
+def spy(monkeypatch) -> Spy:
+    spy = Spy()
+    for name in ("start", "save_news", "end"):
+        original = getattr(TaskProgressQuerySet, name)
+
+        def seen(self, task_id, *args, name=name, original=original, **kwargs):
+            spy.saw(name, task_id)
+            return original(self, task_id, *args, **kwargs)
+
+        monkeypatch.setattr(TaskProgressQuerySet, name, seen)
+    return spy
+
+
+def until(is_so: Callable[[], Any]) -> bool:
+    """Wait for what only the database tells."""
+    deadline = monotonic() + 10
+    while not is_so():
+        if monotonic() > deadline:
+            return False
+        threading.Event().wait(0.01)
+    return True
+
+
+def started(task_id: str = "kelp") -> News:
+    news = News(task_id, starts=True, total=100, new_attempt=True, in_background=True)
+    writer.flush(news)
+    return news
+
+
+def progress_of(task_id: str) -> int:
+    return rows.get(task_id=task_id).progress
+
+
+def ended(background: writer.Background) -> bool:
+    thread = background.thread
+    if thread is not None:
+        thread.join(10)
+    return background.thread is None
+
+
+# Which bars, and which thread.
+
+
+def test_bar_of_a_workers_task_is_written_by_the_thread(celery_run, spy):
+    with celery_run():
+        bar = ProgressBar("kelp", total=10)
+        bar.update(progress=5)
+
+    assert spy.threads == {"progress_widget"}
+    assert (rows.get().state, rows.get().attempt) == (State.SUCCEEDED, 1)
+
+
+@pytest.mark.parametrize("request_", [{"is_eager": True}, {"called_directly": True}])
+def test_bar_of_no_worker_is_written_by_its_caller(celery_run, spy, request_):
+    with celery_run(**request_):
+        ProgressBar("kelp", total=10).update(progress=5)
+
+    assert spy.threads == {threading.current_thread().name}
+
+
+def test_bar_is_written_by_its_caller_without_background_writes(
+    celery_run, spy, settings, monkeypatch
+):
+    monkeypatch.undo()
+    settings.PROGRESS_WIDGET_BACKGROUND_WRITES = False
+
+    with celery_run():
+        bar = ProgressBar("kelp", total=10)
+
+    assert not bar._news.in_background
+    assert writer.background.thread is None
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
+def test_bar_is_written_by_its_caller_on_sqlite(celery_run, monkeypatch):
+    monkeypatch.undo()
+
+    with celery_run():
+        bar = ProgressBar("kelp", total=10)
+
+    assert not bar._news.in_background
+
+
+def test_found_bar_of_a_workers_task_is_written_by_the_thread(celery_run, spy):
+    ProgressBar("shared", total=10)
+    spy.threads.clear()
+
+    with celery_run():
+        ProgressBar.get("shared").advance(3)
+
+    assert spy.threads == {"progress_widget"}
+    assert (progress_of("shared"), rows.get().state) == (3, State.RUNNING)
+
+
+# The promises.
+
+
+def test_making_and_ending_a_bar_wait_for_the_row(celery_run, settings):
+    settings.PROGRESS_WIDGET_WRITE_INTERVAL = 3600
+
+    with celery_run():
+        bar = ProgressBar("kelp", total=10)
+        before = rows.get().state
+        bar.finalize()
+        after = rows.get().state
+
+    assert (before, after) == (State.RUNNING, State.SUCCEEDED)
+
+
+def test_reporting_sends_no_query_of_its_own(celery_run, django_assert_num_queries):
+    with celery_run(), django_assert_num_queries(0):
+        bar = ProgressBar("kelp", total=10)
+        bar.update(progress=1, step="Drying")
+        bar.advance()
+        list(bar.track("kelp"))
+        bar.total = 20
+        bar.fail("Too wet.")
+
+    row = rows.get()
+    assert (row.progress, row.total, row.state) == (4, 20, State.FAILED)
+
+
+def test_loop_is_written_at_most_every_interval(celery_run, spy, settings):
+    settings.PROGRESS_WIDGET_WRITE_INTERVAL = 3600
+
+    with celery_run():
+        bar = ProgressBar("kelp", total=None)
+        for _ in bar.track(iter(range(10_000))):
+            bar.advance()
+        writes = spy.count("save_news")
+
+    assert writes == 0
+    assert spy.count("save_news") == 1
+    assert progress_of("kelp") == 20_000
+
+
+def test_last_word_before_a_silence_is_told(celery_run):
+    with celery_run():
+        bar = ProgressBar("kelp", total=10)
+        bar.update(progress=7, step="Waiting for the sun")
+
+        assert until(lambda: rows.get().progress == 7)
+
+
+@on_sqlite
+def test_transaction_of_the_task_keeps_nothing_from_the_row(celery_run):
+    with celery_run(state=states.RETRY), transaction.atomic():
+        ProgressBar("kelp", total=10).update(progress=5)
+        transaction.set_rollback(True)
+
+    assert (rows.get().state, rows.get().progress) == (State.RETRYING, 5)
+
+
+def test_open_bar_without_news_beats(celery_run, spy, settings):
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 0.06
+
+    with celery_run():
+        ProgressBar("kelp", total=10)
+        before = rows.get().updated_at
+
+        assert spy.wait_for("save_news", 3)
+        assert until(lambda: rows.get().updated_at > before)
+        assert (rows.get().state, rows.get().progress) == (State.RUNNING, 0)
+
+
+def test_bar_within_the_interval_of_its_heart_is_left_alone(celery_run, spy):
+    with celery_run():
+        ProgressBar("kelp", total=10)
+        ProgressBar("other", total=10)
+
+    assert spy.count("save_news") == 0
+
+
+def test_ended_bar_beats_no_more(celery_run, spy, background, settings):
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 0.06
+
+    with celery_run():
+        ProgressBar("kelp", total=10).finalize()
+
+        assert ended(background)
+    assert rows.get().state == State.SUCCEEDED
+
+
+def test_bar_whose_row_was_ended_elsewhere_is_let_go(celery_run, background, settings):
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 0.06
+
+    with celery_run():
+        ProgressBar("kelp", total=10)
+        rows.update(state=State.CANCELLED)
+
+        assert ended(background)
+    assert rows.get().state == State.CANCELLED
+
+
+def test_row_deleted_while_its_task_is_silent_comes_back(celery_run, settings):
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 0.06
+
+    with celery_run():
+        ProgressBar("kelp", total=10).update(progress=4)
+        assert until(lambda: rows.get().progress == 4)
+
+        rows.all().delete()
+
+        assert until(rows.exists)
+        assert (rows.get().progress, rows.get().attempt) == (4, 1)
+
+
+# Trouble.
+
+
+def test_outage_is_logged_once_and_then_made_up_for(spy, caplog):
+    news = started()
+    spy.error = OperationalError("gone")
+    news.reached = (5, 0)
+    assert spy.wait_for("save_news", 3)
+
+    spy.error = None
+
+    assert until(lambda: progress_of("kelp") == 5)
+    assert [record.getMessage() for record in caplog.records] == [
+        "The progress of task kelp could not be written"
+    ]
+    news.is_open = False
+
+
+def test_each_outage_is_logged(spy, caplog):
+    news = started()
+    for progress in (5, 6):
+        spy.error = OperationalError("gone")
+        news.reached = (progress, 0)
+        writer.flush(news)
+        spy.error = None
+        writer.flush(news)
+
+    news.is_open = False
+
+    assert len(caplog.records) == 2
+    assert progress_of("kelp") == 6
+
+
+def test_bar_that_is_made_during_an_outage_starts_after_it(celery_run, spy, caplog):
+    spy.error = OperationalError("gone")
+
+    with celery_run():
+        ProgressBar("kelp", total=10).update(progress=5)
+        spy.error = None
+        assert until(rows.exists)
+
+    assert (rows.get().state, rows.get().attempt) == (State.SUCCEEDED, 1)
+    assert len(caplog.records) == 1
+
+
+def test_end_of_a_task_during_an_outage_is_written_after_it(celery_run, spy, background, caplog):
+    with celery_run(state=states.FAILURE):
+        ProgressBar("kelp", total=10).update(progress=5)
+        spy.error = OperationalError("gone")
+    assert rows.get().state == State.RUNNING
+
+    spy.error = None
+
+    assert ended(background)
+    assert (rows.get().state, rows.get().progress) == (State.FAILED, 5)
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL to cut connections")
+def test_connection_that_is_cut_is_replaced(caplog):
+    news = started()
+    cut_others()
+    news.reached = (5, 0)
+
+    writer.flush(news)
+
+    assert until(lambda: progress_of("kelp") == 5)
+    assert len(caplog.records) == 1
+    news.is_open = False
+
+
+def cut_others() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return cursor.fetchone()[0]
+
+
+def test_other_error_drops_that_write_and_no_later_one(spy, caplog):
+    news = started()
+    spy.error = ValueError("never")
+    news.reached = (5, 0)
+    writer.flush(news)
+    spy.error = None
+    writer.flush(news)
+    dropped = progress_of("kelp")
+
+    news.step = ("Drying",)
+    writer.flush(news)
+
+    news.is_open = False
+    assert (dropped, progress_of("kelp"), rows.get().step) == (0, 0, "Drying")
+    assert len(caplog.records) == 1
+
+
+def test_bar_that_can_never_be_started_is_let_go(celery_run, spy, background, caplog):
+    spy.error = ValueError("never")
+
+    with celery_run():
+        bar = ProgressBar("kelp", total=10)
+
+        assert ended(background)
+        spy.error = None
+        bar.update(progress=5)
+        bar.finalize()
+    assert spy.calls == [("start", "kelp")]
+    assert not rows.exists()
+    assert len(caplog.records) == 1
+
+
+@on_sqlite
+def test_locked_row_does_not_hold_up_the_others(caplog):
+    locked, other = started("locked"), started("other")
+    with transaction.atomic():
+        rows.select_for_update().get(task_id="locked")
+        locked.reached, other.reached = (5, 0), (6, 0)
+
+        writer.flush(locked, other)
+
+        assert progress_of("other") == 6
+        assert progress_of("locked") == 0
+    writer.flush(locked)
+
+    locked.is_open = other.is_open = False
+    assert progress_of("locked") == 5
+    assert len(caplog.records) == 1
+
+
+def test_nobody_waits_for_longer_than_the_patience(spy, monkeypatch):
+    news, goes_on = started(), threading.Event()
+    monkeypatch.setattr(spy, "saw", lambda name, task_id: goes_on.wait(10))
+    monkeypatch.setattr(writer, "PATIENCE", 0.01)
+    news.reached = (5, 0)
+
+    writer.flush(news)
+    before = progress_of("kelp")
+    goes_on.set()
+
+    assert before == 0
+    assert until(lambda: progress_of("kelp") == 5)
+    news.is_open = False
+
+
+def test_end_that_is_said_while_another_is_being_written_is_not_lost(spy, monkeypatch):
+    news = started()
+
+    def saw(name: str, task_id: str) -> None:
+        if name == "end":
+            monkeypatch.setattr(spy, "saw", lambda name, task_id: None)
+            news.end(Outcome(State.FAILED, overrule=True))
+
+    monkeypatch.setattr(spy, "saw", saw)
+    news.end(Outcome(State.SUCCEEDED))
+    writer.flush(news)
+    writer.flush(news)
+
+    assert rows.get().state == State.FAILED
+
+
+def test_thread_that_has_died_is_replaced(background, monkeypatch):
+    monkeypatch.setattr(writer.Background, "_attend", broken)
+    with warnings.catch_warnings(), monkeypatch.context() as patched:
+        patched.setattr(threading, "excepthook", lambda args: None)
+        patched.setattr(writer, "PATIENCE", 0.01)
+        started()
+        background.thread.join(10)
+    monkeypatch.undo()
+
+    started("other")
+
+    assert rows.filter(task_id="other").exists()
+    for news in background.bars:
+        news.is_open = False
+
+
+def broken(*args: object) -> None:
+    raise SystemError
+
+
+def test_thread_that_cannot_be_started_does_not_break_the_task(
+    celery_run, background, monkeypatch, caplog
+):
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with celery_run():
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            patched.setattr(writer, "PATIENCE", 0.01)
+            bar = ProgressBar("kelp", total=10)
+        bar.update(progress=5)
+
+    assert rows.get().state == State.SUCCEEDED
+
+
+# The thread's own life.
+
+
+def test_bar_that_is_made_while_another_is_open_starts_at_once(celery_run, settings):
+    settings.PROGRESS_WIDGET_WRITE_INTERVAL = 3600
+    with celery_run():
+        ProgressBar("kelp", total=10)
+
+        ProgressBar("other", total=10)
+
+        assert rows.filter(task_id="other").exists()
+
+
+def test_thread_ends_and_closes_its_connection_when_no_bar_is_open(celery_run, background):
+    with celery_run():
+        ProgressBar("kelp", total=10)
+        thread = background.thread
+
+    thread.join(10)
+    assert not thread.is_alive()
+    assert ended(background)
+    if connection.vendor == "postgresql":
+        assert until(lambda: cut_others() == 0)
+
+
+def test_thread_stays_while_a_bar_is_open(celery_run, background):
+    with celery_run():
+        first = ProgressBar("kelp", total=10)
+        thread = background.thread
+        with celery_run("other"):
+            ProgressBar("other", total=10)
+        first.update(progress=5)
+
+        assert until(lambda: progress_of("kelp") == 5)
+        assert background.thread is thread
+
+
+def test_drain_writes_what_is_owed(background):
+    news = started()
+    news.added = 7
+
+    background.drain()
+
+    assert background.thread is None
+    assert progress_of("kelp") == 7
+
+
+def test_drain_waits_for_no_interval(background, settings):
+    settings.PROGRESS_WIDGET_WRITE_INTERVAL = 3600
+    news = started()
+    news.added = 7
+
+    background.drain()
+
+    assert progress_of("kelp") == 7
+
+
+def test_drain_of_an_idle_process_returns(background):
+    background.drain()
+
+    assert background.thread is None
+
+
+def test_drain_gives_up_in_a_long_outage(background, spy, monkeypatch, caplog):
+    news = started()
+    news.added = 7
+    spy.error = OperationalError("gone")
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "PATIENCE", 0.05)
+        background.drain()
+    before = progress_of("kelp")
+
+    spy.error = None
+
+    assert ended(background)
+    assert (before, progress_of("kelp")) == (0, 7)
+
+
+@pytest.mark.parametrize("signal", [signals.worker_process_shutdown, signals.worker_shutdown])
+def test_shutdown_of_worker_or_child_drains(background, signal):
+    news = started()
+    news.added = 7
+
+    signal.send(sender=None)
+
+    assert progress_of("kelp") == 7
+
+
+def test_forked_child_has_a_writer_of_its_own(background):
+    news = started()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads are what this is about
+        child = os.fork()
+    if child == 0:
+        fresh = background.thread is None and not background.bars
+        mine = started("child")
+        mine.is_open = False
+        os._exit(0 if fresh and mine.attempt == 1 else 1)
+    _, code = os.waitpid(child, 0)
+    news.reached = (5, 0)
+    writer.flush(news)
+
+    news.is_open = False
+    assert code == 0
+    assert rows.filter(task_id="child").exists()
+    assert progress_of("kelp") == 5
+
+
+def test_many_threads_that_open_and_close_bars_lose_nothing(background):
+    def work(number: int) -> None:
+        for turn in range(10):
+            news = started(f"{number}-{turn}")
+            news.added += 1
+            news.is_open = False
+            news.end(Outcome(State.FAILED))
+            writer.flush(news)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert ended(background)
+    assert rows.filter(state=State.FAILED, progress=1, attempt=1).count() == 80

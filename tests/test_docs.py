@@ -1,0 +1,161 @@
+"""The documents are held to the code."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.template import engines
+
+from progress_widget import checks, rendering
+from progress_widget.bars import ProgressBar
+from progress_widget.conf import Conf
+from progress_widget.models import State, TaskProgress
+from progress_widget.templatetags import progress_widget as library
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted(
+    path
+    for pattern in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md")
+    for path in ROOT.glob(pattern)
+)
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+UNUSED_WORDS = {"status", "percentage", "completed", "description", "job"}
+
+
+def blocks(*languages: str) -> list[Any]:
+    """Give each block of code in these languages, with its document and number."""
+    return [
+        pytest.param(textwrap.dedent(found[3]), id=f"{document.name}-{number}")
+        for document in DOCUMENTS
+        for number, found in enumerate(BLOCK.finditer(document.read_text()), 1)
+        if found[2] in languages
+    ]
+
+
+def links() -> list[Any]:
+    """Give each link to a file of ours, with its document."""
+    return [
+        pytest.param(document, target, id=f"{document.name}-{target}")
+        for document in DOCUMENTS
+        for target in LINK.findall(document.read_text())
+        if "://" not in target and not target.startswith(("#", "mailto:"))
+    ]
+
+
+def names_in(text: str) -> set[str]:
+    """Give all words that stand in code marks."""
+    marked = re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))
+    return {word for code in marked for word in re.findall(r"[\w.]+", code)}
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_in_the_documents_compiles(code):
+    excerpt = "async def excerpt():\n" + textwrap.indent(code, "    ")  # a return may stand in it
+
+    assert compile(excerpt, "document", "exec")
+
+
+@pytest.mark.parametrize("code", blocks("django", "html"))
+def test_template_in_the_documents_compiles(code):
+    assert engines["django"].from_string(code)
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_imports_in_the_documents_work(code):
+    imports = re.findall(r"^(?:from progress_widget|import progress_widget).*$", code, re.M)
+
+    exec("\n".join(imports), {})
+
+
+@pytest.mark.parametrize(("document", "target"), links())
+def test_link_leads_to_a_file(document, target):
+    path, _, anchor = target.partition("#")
+    file = document.parent / path
+
+    assert file.exists()
+    if anchor:
+        headings = re.findall(r"^#+ (.*)$", file.read_text(), re.M)
+        slugs = [re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings]
+        assert anchor in slugs
+
+
+@pytest.mark.parametrize("name", [name for name in vars(ProgressBar) if not name.startswith("_")])
+def test_reference_names_each_attribute_of_the_bar(name):
+    assert name in {word.rpartition(".")[2] for word in names_in(REFERENCE)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        parameter
+        for function in (ProgressBar, ProgressBar.update, ProgressBar.advance, ProgressBar.track)
+        for parameter in inspect.signature(function).parameters
+        if parameter != "self" and not parameter.startswith("_")
+    ],
+)
+def test_reference_names_each_argument_of_the_bar(name):
+    assert re.search(rf"\b{name}\b", REFERENCE)
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Conf) if not name.startswith("_")])
+def test_reference_names_each_setting_with_its_default(name, settings):
+    for setting in [one for one in dir(settings) if one.startswith("PROGRESS_WIDGET_")]:
+        delattr(settings, setting)
+    default = getattr(Conf(), name)
+    row = re.search(rf"^\| `{name.upper()}` \| (\S+) \|", REFERENCE, re.M)
+
+    assert row is not None
+    told = row.group(1)
+    assert told == str(default) or float(told) == default
+
+
+@pytest.mark.parametrize(
+    "check_id", sorted(set(re.findall(r"progress_widget\.[EW]\d{3}", inspect.getsource(checks))))
+)
+def test_reference_names_each_check(check_id):
+    assert check_id in names_in(REFERENCE)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        parameter.name
+        for tag in (rendering.progressbar, rendering.media)
+        for parameter in inspect.signature(tag).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in ("request", "nonce")
+    ],
+)
+def test_reference_names_each_option_of_the_tags(option):
+    assert re.search(rf"`{option}=", REFERENCE)
+
+
+@pytest.mark.parametrize("tag", sorted(library.register.tags))
+def test_reference_names_each_tag(tag):
+    assert f"{{% {tag}" in REFERENCE
+
+
+@pytest.mark.parametrize("field", [field.name for field in TaskProgress._meta.get_fields()])
+def test_reference_names_each_field_of_the_row(field):
+    assert field == "id" or field in names_in(REFERENCE)
+
+
+@pytest.mark.parametrize("state", State.names)
+def test_reference_names_each_state(state):
+    assert state in REFERENCE
+
+
+def test_words_that_are_not_used_are_no_names_of_ours():
+    names = {field.name for field in TaskProgress._meta.get_fields()}
+    for owner in (ProgressBar, TaskProgress, Conf, rendering.Fragment):
+        names |= {name for name in vars(owner) if not name.startswith("_")}
+
+    words = {word for name in names for word in name.split("_")}
+
+    assert words & UNUSED_WORDS == set()
