@@ -250,8 +250,8 @@ Written by `make fates`: what the partial view answered in the end, for each fat
 on a real worker, and the seconds from opening the page. The pool is prefork where no other is
 named. Where STALLED_AFTER decides, the test had set it to 2 or 3 seconds. What needs which server:
 
-- RabbitMQ: delivery again after the loss of the whole worker. The filesystem broker removes a message
-  when it is received; Redis delivers again only after minutes.
+- RabbitMQ: delivery again after the loss of the whole worker. The filesystem broker removes a
+  message when it is received; Redis delivers again only after minutes.
 - PostgreSQL or MariaDB: what the background writer promises (see design.md).
 - None: the rest.
 """
