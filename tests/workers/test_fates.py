@@ -190,6 +190,27 @@ def test_other_bars_of_a_task_are_flushed_and_go_on(worker: Worker) -> None:
     assert (other.state, other.progress, other.attempt) == (State.RUNNING, 3, 0)
 
 
+@pytest.fixture(scope="module")
+def redis_worker(start_worker: StartWorker) -> Iterator[Worker]:
+    worker = start_worker(broker="redis")
+    yield worker
+    worker.stop()
+
+
+@pytest.mark.parametrize(
+    "fate", ["success", "exception", "retry, then success", "kill -9 of the child", "sys.exit"]
+)
+def test_page_ends_as_the_task_does_on_redis(
+    redis_worker: Worker, fate: str, seen: SeenFunction
+) -> None:
+    task, state, percent = ENDS[fate]
+
+    page = redis_worker.page(task).wait_for(state)
+
+    seen(f"on Redis: {fate}", page)
+    assert page.bar["data-percent"] == percent
+
+
 POOLS = ("threads", "solo", "gevent")
 
 
