@@ -74,10 +74,6 @@ class Shown(Fragment):
     def state(self) -> str:  # type: ignore[override]
         return self.given or super().state
 
-    @property
-    def text(self) -> str:
-        return "No news since 14:02" if self.given == "stalled" else super().text
-
 
 def row(state: State = State.RUNNING, **values: object) -> TaskProgress:
     """Give an unsaved row that passes for a saved one."""
