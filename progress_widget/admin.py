@@ -14,12 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from progress_widget import rendering
 from progress_widget.models import TaskProgress
 
-FIELDS = (
-    "task_id",
-    "label",
-    "attempt",
-    "created_at",
-)
+FIELDS = ("task_id", "label", "created_at")
 
 
 @admin.register(TaskProgress)

@@ -292,7 +292,7 @@ class TaskProgress(models.Model):
         )
 
     def is_stalled(self, now: datetime) -> bool:
-        """Whether the task should have given a sign of life by now (aware), and has not.
+        """Whether the task should have given a sign of life by now, and has not.
 
         Only a task's own bar that is written in the background gives any.
         """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from datetime import datetime, timedelta
-from datetime import timezone as fixed_timezone
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -36,6 +35,26 @@ STALLED = "stalled"
 UNKNOWN = "unknown"
 REFUSED = "refused"
 
+LATE = gettext_noop(
+    "Waiting since %(time)s for a worker that is free. If this lasts, the people who run this site "
+    "can tell why."
+)
+SILENT = gettext_noop(
+    "No news since %(time)s: the worker may have been stopped. The task goes on when it is "
+    "delivered again, and this page will show it."
+)
+TEXTS = {
+    State.WAITING: _("Waiting to start"),
+    State.RUNNING: _("Running"),
+    State.RETRYING: _("Attempt %(number)s will follow"),
+    State.SUCCEEDED: _("Complete"),
+    State.FAILED: _("Failed"),
+    State.CANCELLED: _("Cancelled"),
+    STALLED: _("No news"),
+    UNKNOWN: _("This task is no longer known"),
+    REFUSED: _("This progress can't be shown"),
+}
+
 
 class Version(NamedTuple):
     """What a page shows, as a poll says it in ``v``: "1.running.420.1f2e3d4c"."""
@@ -65,7 +84,7 @@ class Fragment:
 
     Args:
         shown: ``v`` as the page sent it; "" at the first rendering.
-        now: Aware; None: the present.
+        now: Aware, but naive where USE_TZ is off; None: the present.
     """
 
     def __init__(
@@ -206,40 +225,22 @@ class Fragment:
     def _waiting_since(self) -> datetime:
         if self.has_row:
             return self.row.created_at
-        return datetime.fromtimestamp(self.ticket.since, tz=fixed_timezone.utc)
+        # As now is: aware, or naive where USE_TZ is off.
+        return datetime.fromtimestamp(self.ticket.since, tz=self.now.tzinfo)
 
     def _since(self, sentence: str, moment: datetime) -> str:
         return gettext(sentence) % {"time": self._clock(moment)}
 
     def _clock(self, moment: datetime) -> str:
         """Clock time, with the date when that is another day's."""
-        local, today = timezone.localtime(moment), timezone.localtime(self.now)
+        local, today = moment, self.now
+        if timezone.is_aware(today):  # as with USE_TZ
+            local, today = timezone.localtime(moment), timezone.localtime(today)
         time = date_format(local, "TIME_FORMAT")
         if local.date() == today.date():
             return time
         # Not SHORT_DATETIME_FORMAT: where a language has none, Django takes the American one.
         return f"{date_format(local, 'SHORT_DATE_FORMAT')} {time}"
-
-
-LATE = gettext_noop(
-    "Waiting since %(time)s for a worker that is free. If this lasts, the people who run this site "
-    "can tell why."
-)
-SILENT = gettext_noop(
-    "No news since %(time)s: the worker may have been stopped. The task goes on when it is "
-    "delivered again, and this page will show it."
-)
-TEXTS = {
-    State.WAITING: _("Waiting to start"),
-    State.RUNNING: _("Running"),
-    State.RETRYING: _("Attempt %(number)s will follow"),
-    State.SUCCEEDED: _("Complete"),
-    State.FAILED: _("Failed"),
-    State.CANCELLED: _("Cancelled"),
-    STALLED: _("No news"),
-    UNKNOWN: _("This task is no longer known"),
-    REFUSED: _("This progress can't be shown"),
-}
 
 
 def progressbar(

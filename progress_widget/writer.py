@@ -235,7 +235,7 @@ def tell(news: News, *, beat: bool = False) -> None:
     ended = _end(news)
     if saved and ended:
         return
-    with _step(news) as rows:
+    with _writing(news) as rows:
         there = rows.filter(task_id=news.task_id).values_list("attempt", flat=True).first()
     if news.starts and there is None:
         _restore(news)
@@ -265,8 +265,8 @@ def read(news: News) -> TaskProgress | None:
 
 
 @contextmanager
-def _step(news: News) -> Iterator[TaskProgressQuerySet]:
-    """One step of writing, all or nothing, that leaves the caller's transaction usable."""
+def _writing(news: News) -> Iterator[TaskProgressQuerySet]:
+    """One act of writing, all or nothing, that leaves the caller's transaction usable."""
     alias = router.db_for_write(TaskProgress)
     connection = connections[alias]
     patience = LOCK_TIMEOUTS.get(connection.vendor) if news.in_background else None
@@ -283,7 +283,7 @@ def _step(news: News) -> Iterator[TaskProgressQuerySet]:
 
 def _start(news: News) -> None:
     total, step = news.total, news.step
-    with _step(news) as rows:
+    with _writing(news) as rows:
         news.attempt = rows.start(
             news.task_id, total=total[0], step=step[0], new_attempt=news.new_attempt
         )
@@ -295,7 +295,7 @@ def _save(news: News, *, beat: bool) -> bool:
     changes = said.since(news.told)
     if news.closed or news.attempt is None or not (changes or beat):
         return True
-    with _step(news) as rows:
+    with _writing(news) as rows:
         found = rows.save_news(news.task_id, news.attempt, changes)
     if found:
         news.told = said
@@ -306,7 +306,7 @@ def _end(news: News) -> bool:
     outcome = news.outcome
     if outcome is None:
         return True
-    with _step(news) as rows:
+    with _writing(news) as rows:
         ended = rows.end(news.task_id, news.attempt, *outcome)
     if ended:
         news.closed = True
@@ -317,7 +317,7 @@ def _end(news: News) -> bool:
 def _restore(news: News) -> None:
     """Put back a row that somebody has deleted while its task runs."""
     said = news.said()
-    with suppress(IntegrityError), _step(news) as rows:  # somebody may put it back first
+    with suppress(IntegrityError), _writing(news) as rows:  # somebody may put it back first
         rows.create(
             task_id=news.task_id,
             attempt=news.attempt or 0,

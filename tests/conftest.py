@@ -12,8 +12,16 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.http import HttpRequest
 from django.template import engines
+from django.utils import translation
 
 TABLE = "progress_widget_taskprogress"
+
+
+@pytest.fixture(autouse=True)
+def own_language() -> Iterator[None]:
+    """Leave none behind: LocaleMiddleware leaves the thread that of the last request."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -333,3 +333,24 @@ def test_run_that_is_silent_for_long_says_since_when_and_is_asked_less_often(hea
     assert fragment.interval == 5 * fragment.ticket.interval
     assert not fragment.is_finished
     assert fragment.as_percent == "30.0%"
+
+
+# Projects without time zones.
+
+
+def test_waiting_bar_is_shown_where_time_zones_are_off(db, settings):
+    settings.USE_TZ = False
+
+    html = progressbar("kelp")
+
+    assert 'data-state="waiting"' in html
+
+
+def test_late_bar_says_since_when_where_time_zones_are_off(settings):
+    settings.USE_TZ = False
+    now = datetime(2026, 5, 4, 12, 0)
+    since = int(datetime(2026, 5, 3, 10, 0).timestamp())
+
+    message = Fragment(absent(), ticket(since=since), now=now).message
+
+    assert message.startswith("Waiting since 05/03/2026 10 a.m. for a worker")

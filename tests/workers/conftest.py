@@ -248,7 +248,9 @@ ABOUT_FATES = """\
 
 Written by `make fates`: what the partial view answered in the end, for each fate that a task met
 on a real worker, and the seconds from opening the page. The pool is prefork where no other is
-named. Where STALLED_AFTER decides, the test had set it to 2 or 3 seconds. What needs which server:
+named. Where STALLED_AFTER decides, the test had set it to 2 or 3 seconds. What never started had a
+row made for it beforehand (revoke before start, expired, unregistered task); without one the page
+says that the task waits, unless a result backend knows better. What needs which server:
 
 - RabbitMQ: delivery again after the loss of the whole worker. The filesystem broker removes a
   message when it is received; Redis delivers again only after minutes.
