@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser import views
 from tests.browser.visitor import Visitor
@@ -28,6 +28,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+USUAL: dict[str, Any] = {"locale": "en-GB"}
 SUMS = pytest.StashKey[dict[str, Counter[str]]]()
 
 
@@ -114,11 +115,26 @@ def context_options() -> dict[str, Any]:
     return {}
 
 
+@pytest.fixture(scope="session")
+def usual_context(browser: Browser) -> BrowserContext:
+    """What tests without wishes share: a context of its own takes longer than many a test."""
+    return browser.new_context(**USUAL)
+
+
 @pytest.fixture
-def context(browser: Browser, context_options: dict[str, Any]) -> Iterator[BrowserContext]:
-    context = browser.new_context(**{"locale": "en-GB"} | context_options)
-    yield context
-    context.close()
+def page(
+    request: pytest.FixtureRequest, browser: Browser, context_options: dict[str, Any]
+) -> Iterator[Page]:
+    """A new tab, in a context that is online and has no cookies."""
+    if context_options:
+        with browser.new_context(**USUAL | context_options) as context:
+            yield context.new_page()
+        return
+    context = request.getfixturevalue("usual_context")
+    with context.new_page() as page:
+        yield page
+    context.clear_cookies()
+    context.set_offline(False)
 
 
 @pytest.fixture
@@ -129,7 +145,7 @@ def sums(request: pytest.FixtureRequest, htmx: str) -> Counter[str]:
 
 @pytest.fixture
 def visitor(
-    context: BrowserContext,
+    page: Page,
     htmx: str,
     sums: Counter[str],
     live_server: Any,
@@ -137,7 +153,7 @@ def visitor(
     settings: Any,
 ) -> Iterator[Visitor]:
     settings.ROOT_URLCONF = "tests.browser.urls"
-    visitor = Visitor(context.new_page(), live_server.url, htmx)
+    visitor = Visitor(page, live_server.url, htmx)
     yield visitor
     visitor.leaves()
     views.published.clear()

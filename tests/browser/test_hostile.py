@@ -10,9 +10,10 @@ from playwright.sync_api import expect
 from progress_widget.bars import ProgressBar
 from tests.browser import views
 from tests.browser.test_network import LOGGED, POLLS, answers
-from tests.browser.visitor import Visitor, tag
+from tests.browser.visitor import MANY_BARS_INTERVAL, Visitor, tag
 
 BAR = tag("kelp")
+ONE_OF_MANY = tag("kelp", interval=MANY_BARS_INTERVAL)
 HTMX_4 = [htmx for htmx in views.HTMX_TAGS if htmx != "2"]
 # What an element can hand down to a bar within it, set to where it would do harm.
 HANDED_DOWN = {
@@ -83,7 +84,7 @@ BUSY_WITH = """() => [
 
 def test_attributes_of_ancestors_do_no_harm_singly(visitor: Visitor) -> None:
     parts = [
-        f"<div {handed_down({name: value}, visitor)}>{BAR}</div>"
+        f"<div {handed_down({name: value}, visitor)}>{ONE_OF_MANY}</div>"
         for name, value in attributes_for(visitor).items()
     ]
 
@@ -99,7 +100,7 @@ def test_attributes_of_the_body_do_no_harm_all_at_once(visitor: Visitor) -> None
 @pytest.mark.parametrize("htmx", HTMX_4, indirect=True)
 def test_attributes_that_are_inherited_implicitly_do_no_harm_singly(visitor: Visitor) -> None:
     parts = [
-        f"<div {plain({name: value})}>{BAR}</div>"
+        f"<div {plain({name: value})}>{ONE_OF_MANY}</div>"
         for name, value in attributes_for(visitor).items()
     ]
 
@@ -125,7 +126,7 @@ def test_surroundings_do_no_harm(visitor: Visitor) -> None:
         "{0}{0}",
     ]
 
-    assert_bars_are_unmoved(visitor, "".join(part.format(BAR) for part in surroundings))
+    assert_bars_are_unmoved(visitor, "".join(part.format(ONE_OF_MANY) for part in surroundings))
 
 
 def test_loading_htmx_twice_does_no_harm(visitor: Visitor) -> None:
@@ -147,7 +148,7 @@ def test_bar_in_an_element_that_is_swapped_itself(visitor: Visitor, preserve: st
     bar = ProgressBar("kelp", total=10)
     panel = f"<div {preserve}>{BAR}</div>"
     visitor.publishes("panel", panel)
-    visitor.opens(f'<div id="panel" hx-get="/pages/panel/" hx-trigger="every 350ms">{panel}</div>')
+    visitor.opens(f'<div id="panel" hx-get="/pages/panel/" hx-trigger="every 200ms">{panel}</div>')
     visitor.page.locator("#panel > div").evaluate("part => { part.mark = true }")
     swaps: list[str] = []
     visitor.page.on("response", lambda answer: swaps.append(answer.url))
@@ -186,9 +187,10 @@ def test_host_with_its_own_rule_for_500_loses_the_bar_and_no_more(visitor: Visit
 
 @pytest.mark.parametrize("htmx", ["2"], indirect=True)
 def test_host_that_swaps_errors_loses_the_bar_and_no_more(visitor: Visitor) -> None:
-    rule = '{"responseHandling": [{"code": ".*", "swap": true}], "includeIndicatorStyles": false}'
+    rules = '[{"code": "204", "swap": false}, {"code": ".*", "swap": true}]'
+    config = f'{{"responseHandling": {rules}, "includeIndicatorStyles": false}}'
 
-    assert_error_replaces_the_bar(visitor, head=f"<meta name=\"htmx-config\" content='{rule}'>")
+    assert_error_replaces_the_bar(visitor, head=f"<meta name=\"htmx-config\" content='{config}'>")
 
 
 @pytest.mark.parametrize("htmx", HTMX_4, indirect=True)
@@ -220,11 +222,11 @@ def assert_bars_are_unmoved(
     visitor.page.evaluate(WATCH_THE_HOST)
 
     bar.update(progress=5)
-    all_bars_say(visitor, "data-percent", "50.0")
+    visitor.sees_all("data-percent", "50.0")
     bar.finalize()
-    all_bars_say(visitor, "data-state", "succeeded")
+    visitor.sees_all("data-state", "succeeded")
 
-    assert visitor.polls_during(intervals=3) == 0
+    assert visitor.polls_during(intervals=3, interval=MANY_BARS_INTERVAL) == 0
     assert visitor.page.evaluate(BUSY_WITH) == before
     assert before[1:3] == ["note", "Dear"]
     assert visitor.page.evaluate("meddled") == []
@@ -235,14 +237,6 @@ def assert_bars_are_unmoved(
     }
     assert not any("sesame" in poll.url for poll in visitor.polls)
     assert {poll.method for poll in visitor.polls} == {"GET"}
-
-
-def all_bars_say(visitor: Visitor, attribute: str, value: str) -> None:
-    count = visitor.bar.count()
-
-    assert count > 0
-    for number in range(count):
-        expect(visitor.bar.nth(number)).to_have_attribute(attribute, value)
 
 
 def assert_error_replaces_the_bar(

@@ -58,6 +58,11 @@ published: dict[str, Page] = {}
 htmx_file: Path | None = None
 
 
+def may_view(request: HttpRequest, task_id: str) -> bool:
+    """Serve as CAN_VIEW."""
+    return task_id != "refused"
+
+
 def page(request: HttpRequest, name: str) -> HttpResponse:
     found = published[name]
     nonce = token_urlsafe(12) if "{nonce}" in found.policy else None

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
-from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Request, expect
+from playwright.sync_api import (
+    ConsoleMessage,
+    Dialog,
+    Locator,
+    Page,
+    Request,
+    TimeoutError,
+    expect,
+)
 
 from tests.browser import views
 
-INTERVAL = 0.2
+INTERVAL = 0.1
+# A page of twenty bars would keep the server busy.
+MANY_BARS_INTERVAL = 0.2
 WATCH_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`CSP violation: ${event.violatedDirective} ${event.blockedURI}`);
 });
 """
+# In each frame, because Playwright's own expectations look again after 100, 250, 500... ms only.
+SHOWN = """([selector, wanted]) => {
+  const bars = [...document.querySelectorAll(selector)];
+  return bars.length > 0 && bars.every(
+    (bar) => Object.entries(wanted).every(([name, value]) => bar.getAttribute(name) === value)
+  );
+}"""
+ATTRIBUTES = "(bars, name) => bars.map((bar) => bar.getAttribute(name))"
+BAR = "[data-progress-widget] > [data-state]"
 
 
 class Visitor:
@@ -51,7 +71,7 @@ class Visitor:
     @property
     def bar(self) -> Locator:
         """The only bar of the page."""
-        return self.page.locator("[data-progress-widget] > [data-state]")
+        return self.page.locator(BAR)
 
     @property
     def complaints(self) -> list[str]:
@@ -79,11 +99,22 @@ class Visitor:
         self, *, percent: float | None = None, state: str | None = None, within: str = ""
     ) -> None:
         """Wait until the bar, or the one bar within a part of the page, is there and says so."""
-        bar = self.page.locator(within).locator(self.bar) if within else self.bar
-        if state is not None:
-            expect(bar).to_have_attribute("data-state", state)
+        wanted = {} if state is None else {"data-state": state}
         if percent is not None:
-            expect(bar).to_have_attribute("data-percent", f"{percent:.1f}")
+            wanted["data-percent"] = f"{percent:.1f}"
+        self._waits_for(f"{within} {BAR}", wanted)
+        for name, value in wanted.items():
+            expect(self.page.locator(f"{within} {BAR}")).to_have_attribute(name, value)
+
+    def sees_all(self, name: str, value: str) -> None:
+        """Wait until each of the bars, of which there is one at least, has an attribute."""
+        self._waits_for(BAR, {name: value})
+        assert set(self.bar.evaluate_all(ATTRIBUTES, name)) == {value}
+
+    def _waits_for(self, selector: str, wanted: dict[str, str]) -> None:
+        # What has not come says the expectation that follows, and better.
+        with suppress(TimeoutError):
+            self.page.wait_for_function(SHOWN, arg=[selector, wanted], timeout=5_000)
 
     def waits_for_polls(self, count: int = 1) -> None:
         """Wait until so many more polls have been begun."""
