@@ -11,8 +11,8 @@ from celery import current_task
 
 from progress_widget import exceptions, writer
 from progress_widget.exceptions import DoesNotExist, OutOfRange
+from progress_widget.measures import percent_of, percent_text
 from progress_widget.models import (
-    COMPLETE,
     MAX_NUMBER,
     MESSAGE_LENGTH,
     STEP_LENGTH,
@@ -21,9 +21,8 @@ from progress_widget.models import (
     TaskProgress,
     cropped,
     has_heartbeat,
-    percent_of,
-    percent_text,
 )
+from progress_widget.texts import COMPLETE
 from progress_widget.writer import News, Outcome, Said
 
 T = TypeVar("T")

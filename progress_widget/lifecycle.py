@@ -17,14 +17,8 @@ from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLo
 from celery.result import AsyncResult
 
 from progress_widget import writer
-from progress_widget.models import (
-    EXPIRED,
-    LOST,
-    REVOKED,
-    TIMED_OUT,
-    UNREGISTERED,
-    State,
-)
+from progress_widget.models import State
+from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
 from progress_widget.writer import News, Outcome
 
 BACKEND_STATES = {

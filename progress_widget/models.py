@@ -11,26 +11,15 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop
 
 from progress_widget.conf import conf
+from progress_widget.measures import percent_of, percent_text
+from progress_widget.texts import COMPLETE
 
 TASK_ID_LENGTH = 255
 STEP_LENGTH = 255
 MESSAGE_LENGTH = 1000
 MAX_NUMBER = 2**63 - 1
-
-# Rows keep these texts in English; a page shows them in its reader's language.
-COMPLETE = gettext_noop("Complete")
-ERROR = gettext_noop(
-    "The task has ended in an error. Try again, or ask the people who run this site."
-)
-TIMED_OUT = gettext_noop("The task has taken longer than it is allowed to, and was stopped.")
-LOST = gettext_noop("The worker that ran the task was killed or ran out of memory. Try again.")
-UNREGISTERED = gettext_noop("No worker knows this task. The people who run this site can tell why.")
-REVOKED = gettext_noop("The task was cancelled. What it had done until then may remain.")
-EXPIRED = gettext_noop("No worker was free in time, so the task has not been started. Try again.")
-REASONS = (ERROR, TIMED_OUT, LOST, UNREGISTERED, REVOKED, EXPIRED)
 
 
 def has_heartbeat() -> bool:
@@ -70,25 +59,6 @@ ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 def cropped(text: object, length: int) -> str:
     """Give text as a column can hold it: cut to length, without NUL and half surrogate pairs."""
     return str(text).replace("\0", "").encode(errors="replace").decode()[:length]
-
-
-def percent_of(progress: int, total: int | None, *, succeeded: bool) -> float | None:
-    """Give the percentage, rounded down to one decimal, so that 100.0 means all of it.
-
-    Args:
-        total: None when unknown: then there is no percentage.
-        succeeded: Decides for a total of 0, of which there is no part to give.
-    """
-    if total is None:
-        return None
-    if total == 0:
-        return 100.0 if succeeded else 0.0
-    return progress * 1000 // total / 10
-
-
-def percent_text(percent: float | None) -> str:
-    """Give a percentage for machines and logs, such as "42.0%"; "" for an unknown one."""
-    return "" if percent is None else f"{percent:.1f}%"
 
 
 class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):

@@ -17,13 +17,14 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, gettext, gettext_noop
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from django_htmx.jinja import htmx_script
 
 from progress_widget import tokens
 from progress_widget.conf import conf
-from progress_widget.models import ERROR, REASONS, TASK_ID_LENGTH, State, TaskProgress, cropped
+from progress_widget.models import TASK_ID_LENGTH, State, TaskProgress, cropped
+from progress_widget.texts import ERROR, LATE, REASONS, SILENT
 from progress_widget.tokens import Ticket
 
 TEMPLATE = "progress_widget/progressbar.html"
@@ -35,14 +36,6 @@ STALLED = "stalled"
 UNKNOWN = "unknown"
 REFUSED = "refused"
 
-LATE = gettext_noop(
-    "Waiting since %(time)s for a worker that is free. If this lasts, the people who run this site "
-    "can tell why."
-)
-SILENT = gettext_noop(
-    "No news since %(time)s: the worker may have been stopped. The task goes on when it is "
-    "delivered again, and this page will show it."
-)
 TEXTS = {
     State.WAITING: _("Waiting to start"),
     State.RUNNING: _("Running"),

@@ -17,14 +17,14 @@ from playwright.sync_api import Browser, sync_playwright
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
-from django.contrib.staticfiles import finders  # noqa: E402
-from django.utils import translation  # noqa: E402
-from django.utils.html import escape  # noqa: E402
+from django.contrib.staticfiles import finders
+from django.utils import translation
+from django.utils.html import escape
 
-from progress_widget import rendering  # noqa: E402
-from progress_widget.models import State, TaskProgress  # noqa: E402
-from progress_widget.rendering import Fragment  # noqa: E402
-from progress_widget.tokens import Ticket  # noqa: E402
+from progress_widget import rendering
+from progress_widget.models import State, TaskProgress
+from progress_widget.rendering import Fragment
+from progress_widget.tokens import Ticket
 
 NOW = datetime(2026, 3, 14, 14, 3, tzinfo=timezone.utc)
 FLAGS = [

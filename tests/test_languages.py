@@ -17,8 +17,9 @@ from django.utils import translation
 
 import progress_widget
 from progress_widget import rendering
-from progress_widget.models import REASONS, State, TaskProgress
-from progress_widget.rendering import LATE, SILENT, Fragment, Version
+from progress_widget.models import State, TaskProgress
+from progress_widget.rendering import Fragment, Version
+from progress_widget.texts import LATE, REASONS, SILENT
 from progress_widget.tokens import Ticket
 
 PACKAGE = Path(progress_widget.__file__).parent

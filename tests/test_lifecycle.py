@@ -17,15 +17,8 @@ from django.db import transaction
 
 from progress_widget import lifecycle, writer
 from progress_widget.bars import ProgressBar
-from progress_widget.models import (
-    EXPIRED,
-    LOST,
-    REVOKED,
-    TIMED_OUT,
-    UNREGISTERED,
-    State,
-    TaskProgress,
-)
+from progress_widget.models import State, TaskProgress
+from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
 from tests.celery import app
 
 pytestmark = pytest.mark.django_db
