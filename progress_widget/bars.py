@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from celery import current_task
 
-from progress_widget import exceptions, writer
+from progress_widget import exceptions
 from progress_widget.exceptions import DoesNotExist, OutOfRange
 from progress_widget.measures import percent_of, percent_text
 from progress_widget.models import (
@@ -23,7 +23,10 @@ from progress_widget.models import (
     has_heartbeat,
 )
 from progress_widget.texts import COMPLETE
-from progress_widget.writer import News, Outcome, Said
+from progress_widget.writing.background import background
+from progress_widget.writing.flushing import flush
+from progress_widget.writing.reports import News, Outcome, Said
+from progress_widget.writing.saving import read
 
 T = TypeVar("T")
 
@@ -259,7 +262,7 @@ class ProgressBar:
         said = self._news.said()
         if not (self.dynamic and self.task_id):
             return self._final or said
-        row = writer.read(self._news)
+        row = read(self._news)
         if row is None:
             return self._final or said
         if row.is_ended:
@@ -305,7 +308,7 @@ class ProgressBar:
         if not self._joined:
             self._join()
         if self.task_id:
-            writer.flush(self._news)
+            flush(self._news)
 
     def _join(self) -> None:
         """Hang on the request, where the end of the task finds what this handle says."""
@@ -314,7 +317,7 @@ class ProgressBar:
             # In one step each, since threads may share a task's handles.
             self._request.__dict__.setdefault("progress_bars", []).append(self._news)
         if self._news.in_background:
-            writer.background.take(self._news)
+            background.take(self._news)
 
     def _companions(self) -> list[News]:
         return getattr(self._request, "progress_bars", [])

@@ -16,10 +16,11 @@ from celery.backends.rpc import RPCBackend
 from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 from celery.result import AsyncResult
 
-from progress_widget import writer
 from progress_widget.models import State
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
-from progress_widget.writer import News, Outcome
+from progress_widget.writing.background import background
+from progress_widget.writing.flushing import flush
+from progress_widget.writing.reports import News, Outcome
 
 BACKEND_STATES = {
     states.SUCCESS: State.SUCCEEDED,
@@ -52,7 +53,7 @@ def on_postrun(
     bars: list[News] = getattr(sender.request, "progress_bars", [])
     for news in bars:
         news.is_open = False
-    writer.flush(*bars)
+    flush(*bars)
     own = [news for news in bars if news.task_id == task_id]
     outcome = outcome_of(sender, retval, state) if own else None
     if outcome is None:
@@ -64,7 +65,7 @@ def on_postrun(
         end_from_outside(task_id, outcome, attempt=last.attempt, later=True)
     else:
         last.end(outcome)
-        writer.flush(last)
+        flush(last)
 
 
 def outcome_of(task: Any, retval: object, state: str | None) -> Outcome | None:
@@ -112,7 +113,7 @@ def on_unknown(id: str, **signal: object) -> None:
 
 def on_shutdown(**signal: object) -> None:
     """Write what is still owed before the process ends."""
-    writer.background.drain()
+    background.drain()
 
 
 def end_from_outside(
@@ -129,7 +130,7 @@ def end_from_outside(
     news.end(outcome)
     if later:
         news.written_at = monotonic()
-    writer.background.take(news)
+    background.take(news)
 
 
 def ask_backend(task_id: str) -> State | None:

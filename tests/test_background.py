@@ -15,10 +15,12 @@ from celery import _state, signals, states
 from celery.app.task import Context
 from django.db import OperationalError, connection, transaction
 
-from progress_widget import bars, writer
+from progress_widget import bars
 from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress, TaskProgressQuerySet
-from progress_widget.writer import News, Outcome
+from progress_widget.writing import background as module
+from progress_widget.writing.flushing import flush
+from progress_widget.writing.reports import News, Outcome
 from tests.celery import app
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,17 +31,17 @@ on_sqlite = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def background(transactional_db, settings, monkeypatch) -> Iterator[writer.Background]:
+def background(transactional_db, settings, monkeypatch) -> Iterator[module.Background]:
     """Let bars of Celery runs write in the background, and leave no thread behind.
 
     A file of SQLite bears the thread as long as the test has no transaction.
     """
     monkeypatch.setattr(bars, "has_heartbeat", lambda: True)
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
-    yield writer.background
+    yield module.background
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
-    writer.background.drain()
-    assert writer.background.thread is None
+    module.background.drain()
+    assert module.background.thread is None
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def until(is_so: Callable[[], Any]) -> bool:
 
 def started(task_id: str = "kelp") -> News:
     news = News(task_id, starts=True, total=100, new_attempt=True, in_background=True)
-    writer.flush(news)
+    flush(news)
     return news
 
 
@@ -128,7 +130,7 @@ def progress_of(task_id: str) -> int:
     return rows.get(task_id=task_id).progress
 
 
-def ended(background: writer.Background) -> bool:
+def ended(background: module.Background) -> bool:
     thread = background.thread
     if thread is not None:
         thread.join(10)
@@ -165,7 +167,7 @@ def test_bar_is_written_by_its_caller_without_background_writes(
         bar = ProgressBar("kelp", total=10)
 
     assert not bar._news.in_background
-    assert writer.background.thread is None
+    assert module.background.thread is None
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
@@ -325,9 +327,9 @@ def test_each_outage_is_logged(spy, caplog):
     for progress in (5, 6):
         spy.error = OperationalError("gone")
         news.reached = (progress, 0)
-        writer.flush(news)
+        flush(news)
         spy.error = None
-        writer.flush(news)
+        flush(news)
 
     news.is_open = False
 
@@ -366,7 +368,7 @@ def test_connection_that_is_cut_is_replaced(caplog):
     cut_others()
     news.reached = (5, 0)
 
-    writer.flush(news)
+    flush(news)
 
     assert until(lambda: progress_of("kelp") == 5)
     assert len(caplog.records) == 1
@@ -386,13 +388,13 @@ def test_other_error_drops_that_write_and_no_later_one(spy, caplog):
     news = started()
     spy.error = ValueError("never")
     news.reached = (5, 0)
-    writer.flush(news)
+    flush(news)
     spy.error = None
-    writer.flush(news)
+    flush(news)
     dropped = progress_of("kelp")
 
     news.step = ("Drying",)
-    writer.flush(news)
+    flush(news)
 
     news.is_open = False
     assert (dropped, progress_of("kelp"), rows.get().step) == (0, 0, "Drying")
@@ -421,11 +423,11 @@ def test_locked_row_does_not_hold_up_the_others(caplog):
         rows.select_for_update().get(task_id="locked")
         locked.reached, other.reached = (5, 0), (6, 0)
 
-        writer.flush(locked, other)
+        flush(locked, other)
 
         assert progress_of("other") == 6
         assert progress_of("locked") == 0
-    writer.flush(locked)
+    flush(locked)
 
     locked.is_open = other.is_open = False
     assert progress_of("locked") == 5
@@ -435,10 +437,10 @@ def test_locked_row_does_not_hold_up_the_others(caplog):
 def test_nobody_waits_for_longer_than_the_patience(spy, monkeypatch):
     news, goes_on = started(), threading.Event()
     monkeypatch.setattr(spy, "saw", lambda name, task_id: goes_on.wait(10))
-    monkeypatch.setattr(writer, "PATIENCE", 0.01)
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
     news.reached = (5, 0)
 
-    writer.flush(news)
+    flush(news)
     before = progress_of("kelp")
     goes_on.set()
 
@@ -457,17 +459,17 @@ def test_end_that_is_said_while_another_is_being_written_is_not_lost(spy, monkey
 
     monkeypatch.setattr(spy, "saw", saw)
     news.end(Outcome(State.SUCCEEDED))
-    writer.flush(news)
-    writer.flush(news)
+    flush(news)
+    flush(news)
 
     assert rows.get().state == State.FAILED
 
 
 def test_thread_that_has_died_is_replaced(background, monkeypatch):
-    monkeypatch.setattr(writer.Background, "_attend", broken)
+    monkeypatch.setattr(module.Background, "_attend", broken)
     with warnings.catch_warnings(), monkeypatch.context() as patched:
         patched.setattr(threading, "excepthook", lambda args: None)
-        patched.setattr(writer, "PATIENCE", 0.01)
+        patched.setattr(module, "PATIENCE", 0.01)
         started()
         background.thread.join(10)
     monkeypatch.undo()
@@ -492,7 +494,7 @@ def test_thread_that_cannot_be_started_does_not_break_the_task(
     with celery_run():
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse)
-            patched.setattr(writer, "PATIENCE", 0.01)
+            patched.setattr(module, "PATIENCE", 0.01)
             bar = ProgressBar("kelp", total=10)
         bar.update(progress=5)
 
@@ -567,7 +569,7 @@ def test_drain_gives_up_in_a_long_outage(background, spy, monkeypatch, caplog):
     news.added = 7
     spy.error = OperationalError("gone")
     with monkeypatch.context() as patched:
-        patched.setattr(writer, "PATIENCE", 0.05)
+        patched.setattr(module, "PATIENCE", 0.05)
         background.drain()
     before = progress_of("kelp")
 
@@ -600,7 +602,7 @@ def test_forked_child_has_a_writer_of_its_own(background):
         os._exit(0 if fresh and mine.attempt == 1 else 1)
     _, code = os.waitpid(child, 0)
     news.reached = (5, 0)
-    writer.flush(news)
+    flush(news)
 
     news.is_open = False
     assert code == 0
@@ -615,7 +617,7 @@ def test_many_threads_that_open_and_close_bars_lose_nothing(background):
             news.added += 1
             news.is_open = False
             news.end(Outcome(State.FAILED))
-            writer.flush(news)
+            flush(news)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:

@@ -15,10 +15,11 @@ from celery.exceptions import (
 )
 from django.db import transaction
 
-from progress_widget import lifecycle, writer
+from progress_widget import lifecycle
 from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
+from progress_widget.writing.background import background
 from tests.celery import app
 
 pytestmark = pytest.mark.django_db
@@ -316,9 +317,9 @@ def test_run_whose_transaction_is_rolled_back_ends_the_row_all_the_same(run):
 def main_process(transactional_db, settings):
     """Be a process that has no current task; what it says is written when this is called."""
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
-    yield writer.background.drain
-    writer.background.drain()
-    assert writer.background.thread is None
+    yield background.drain
+    background.drain()
+    assert background.thread is None
 
 
 @pytest.mark.django_db(transaction=True)
