@@ -7,9 +7,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
-from celery import current_task
-
-from progress_widget import exceptions
+from progress_widget import exceptions, queues
 from progress_widget.exceptions import DoesNotExist, OutOfRange
 from progress_widget.measures import percent_of, percent_text
 from progress_widget.models import (
@@ -71,7 +69,7 @@ class ProgressBar:
     ) -> None:
         self.task_id = _valid_task_id(task_id)
         self.dynamic = dynamic
-        self._request = _current_request() if self.task_id else None
+        self._request = queues.current_run() if self.task_id else None
         self._owned = self._request is not None and self._request.id == self.task_id
         self._joined = False
         self._ended: str | None = None
@@ -340,14 +338,6 @@ class ProgressBar:
 
     def _is_background(self) -> bool:
         return self._request is not None and not self._request.is_eager and has_heartbeat()
-
-
-def _current_request() -> Any:
-    """Give the request of the Celery task that runs here; None where none does."""
-    if not current_task:
-        return None
-    request = current_task.request
-    return None if request.called_directly else request
 
 
 def _valid_task_id(task_id: object) -> str:

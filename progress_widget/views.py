@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 from django_htmx.http import trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
-from progress_widget import lifecycle, rendering, tokens
+from progress_widget import queues, rendering, tokens
 from progress_widget.models import TaskProgress
 from progress_widget.rendering import Fragment
 from progress_widget.tokens import Ticket
@@ -50,7 +50,7 @@ def look_up(ticket: Ticket, shown: str) -> Fragment:
     row = TaskProgress.objects.for_tasks([ticket.task_id])[ticket.task_id]
     fragment = Fragment(row, ticket, shown=shown)
     if fragment.is_late and not fragment.has_row:
-        state = lifecycle.ask_backend(ticket.task_id)
+        state = queues.result(ticket.task_id)
         if state is not None:
             row = TaskProgress(task_id=ticket.task_id, state=state, total=0)
             return Fragment(row, ticket, shown=shown)

@@ -433,7 +433,7 @@ def late_bar(page_bar, settings):
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
 def test_bar_that_waits_long_ends_as_the_backend_says(late_bar, poll, bar_in, monkeypatch, state):
-    monkeypatch.setattr("progress_widget.lifecycle.ask_backend", lambda task_id: state)
+    monkeypatch.setattr("progress_widget.queues.result", lambda task_id: state)
 
     response = poll(late_bar)
 
@@ -445,7 +445,7 @@ def test_bar_that_waits_long_ends_as_the_backend_says(late_bar, poll, bar_in, mo
 def test_bar_that_waits_long_waits_on_when_the_backend_knows_nothing(
     late_bar, poll, bar_in, monkeypatch
 ):
-    monkeypatch.setattr("progress_widget.lifecycle.ask_backend", lambda task_id: None)
+    monkeypatch.setattr("progress_widget.queues.result", lambda task_id: None)
 
     response = poll(late_bar)
 
@@ -455,7 +455,7 @@ def test_bar_that_waits_long_waits_on_when_the_backend_knows_nothing(
 
 def test_backend_is_not_asked_early_nor_where_there_is_a_row(page_bar, poll, monkeypatch, settings):
     asked = []
-    monkeypatch.setattr("progress_widget.lifecycle.ask_backend", asked.append)
+    monkeypatch.setattr("progress_widget.queues.result", asked.append)
     early, with_row = page_bar("kelp"), page_bar("waiting")
     TaskProgress.objects.create(task_id="waiting", state=State.WAITING)
 

@@ -10,23 +10,14 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any
 
-from celery import current_app, current_task, signals, states
-from celery.backends.base import DisabledBackend
-from celery.backends.rpc import RPCBackend
+from celery import current_task, signals, states
 from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
-from celery.result import AsyncResult
 
 from progress_widget.models import State
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
 from progress_widget.writing.background import background
 from progress_widget.writing.flushing import flush
 from progress_widget.writing.reports import News, Outcome
-
-BACKEND_STATES = {
-    states.SUCCESS: State.SUCCEEDED,
-    states.FAILURE: State.FAILED,
-    states.REVOKED: State.CANCELLED,
-}
 
 
 def connect() -> None:
@@ -131,18 +122,3 @@ def end_from_outside(
     if later:
         news.written_at = monotonic()
     background.take(news)
-
-
-def ask_backend(task_id: str) -> State | None:
-    """Ask Celery's result backend how a task without a row has ended.
-
-    Returns:
-        None: it has not, or nobody knows. A disabled backend is not asked, nor is rpc, where
-        asking would take the answer away from whoever waits for it.
-    """
-    try:
-        if isinstance(current_app.backend, (DisabledBackend, RPCBackend)):
-            return None
-        return BACKEND_STATES.get(AsyncResult(task_id).state)
-    except Exception:  # whatever a backend raises, it can't be asked
-        return None

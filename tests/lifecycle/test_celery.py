@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from celery import current_app, shared_task, signals, states
+from celery import shared_task, signals, states
 from celery.app.task import Context
-from celery.backends.filesystem import FilesystemBackend
-from celery.backends.rpc import RPCBackend
 from celery.exceptions import (
     Reject,
     SoftTimeLimitExceeded,
@@ -15,7 +13,6 @@ from celery.exceptions import (
 )
 from django.db import transaction
 
-from progress_widget import lifecycle
 from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
@@ -475,56 +472,3 @@ def test_failure_within_the_tasks_own_process_is_left_to_its_end(main_process, r
     run(dry)
 
     assert seen == [State.RUNNING]
-
-
-# The result backend.
-
-
-@pytest.fixture
-def backend(monkeypatch):
-    """Give the app of the tests another result backend."""
-
-    def backend(given):
-        monkeypatch.setattr(type(current_app._get_current_object()), "backend", given)
-
-    return backend
-
-
-@pytest.mark.parametrize(
-    ("stored", "expected"),
-    [
-        (states.SUCCESS, State.SUCCEEDED),
-        (states.REVOKED, State.CANCELLED),
-        (states.FAILURE, State.FAILED),
-        (states.STARTED, None),
-        (None, None),
-    ],
-)
-def test_backend_tells_how_a_task_has_ended(backend, tmp_path, stored, expected):
-    files = FilesystemBackend(url=f"file://{tmp_path}", app=app)
-    backend(files)
-    if stored is not None:
-        result = ValueError() if stored in states.EXCEPTION_STATES else None
-        files.store_result("kelp", result, stored)
-
-    assert lifecycle.ask_backend("kelp") == expected
-
-
-def test_disabled_backend_knows_nothing():
-    assert lifecycle.ask_backend("kelp") is None
-
-
-def test_backend_by_messages_is_not_asked(backend):
-    class Rpc(RPCBackend):
-        def get_task_meta(self, *args, **kwargs):
-            raise SystemExit
-
-    backend(Rpc(app=app))
-
-    assert lifecycle.ask_backend("kelp") is None
-
-
-def test_backend_in_trouble_knows_nothing(backend):
-    backend(None)
-
-    assert lifecycle.ask_backend("kelp") is None
