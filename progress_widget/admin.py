@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from progress_widget import rendering
 from progress_widget.models import TaskProgress
+from progress_widget.reading import media, rendering
 
 FIELDS = ("task_id", "label", "created_at")
 
@@ -30,8 +30,8 @@ class TaskProgressAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subs
     def media(self) -> Media:
         """With htmx, so that any theme that prints the media of the admin has it."""
         return super().media + Media(
-            css={"all": [rendering.STYLESHEET]},
-            js=["django_htmx/htmx-2.min.js", rendering.SCRIPT],
+            css={"all": [media.STYLESHEET]},
+            js=["django_htmx/htmx-2.min.js", media.SCRIPT],
         )
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:

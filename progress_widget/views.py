@@ -10,10 +10,9 @@ from django.views.decorators.http import require_GET
 from django_htmx.http import trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
-from progress_widget import queues, rendering, tokens
-from progress_widget.models import TaskProgress
-from progress_widget.rendering import Fragment
-from progress_widget.tokens import Ticket
+from progress_widget.reading import rendering, tickets
+from progress_widget.reading.access import may_view
+from progress_widget.reading.polling import look_up
 
 
 @login_not_required
@@ -26,8 +25,8 @@ def poll(request: HttpRequest, token: str) -> HttpResponse:
     go on asking after a 403.
     """
     key = rendering.valid_key(request.GET.get("k", ""))
-    ticket = tokens.read(token)
-    if ticket is None or not rendering.may_view(request, ticket):
+    ticket = tickets.read(token)
+    if ticket is None or not may_view(request, ticket):
         if not HtmxDetails(request):
             return HttpResponseForbidden()
         language = translation.get_language() if ticket is None else ticket.language
@@ -43,15 +42,3 @@ def poll(request: HttpRequest, token: str) -> HttpResponse:
             response, "progressbar:finished", {"key": key, "state": fragment.state}
         )
     return response
-
-
-def look_up(ticket: Ticket, shown: str) -> Fragment:
-    """Give what there is to show; a task that never got a row may be known to the backend."""
-    row = TaskProgress.objects.for_tasks([ticket.task_id])[ticket.task_id]
-    fragment = Fragment(row, ticket, shown=shown)
-    if fragment.is_late and not fragment.has_row:
-        state = queues.result(ticket.task_id)
-        if state is not None:
-            row = TaskProgress(task_id=ticket.task_id, state=state, total=0)
-            return Fragment(row, ticket, shown=shown)
-    return fragment

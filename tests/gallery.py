@@ -21,10 +21,10 @@ from django.contrib.staticfiles import finders
 from django.utils import translation
 from django.utils.html import escape
 
-from progress_widget import rendering
 from progress_widget.models import State, TaskProgress
-from progress_widget.rendering import Fragment
-from progress_widget.tokens import Ticket
+from progress_widget.reading import media, rendering
+from progress_widget.reading.fragments import Fragment
+from progress_widget.reading.tickets import Ticket
 
 NOW = datetime(2026, 3, 14, 14, 3, tzinfo=timezone.utc)
 FLAGS = [
@@ -149,7 +149,7 @@ def page(direction: str, style: str, sheet: str) -> str:
 
 def take(browser: Browser, folder: Path) -> None:
     """Take every picture."""
-    sheet = Path(str(finders.find(rendering.STYLESHEET))).read_text()
+    sheet = Path(str(finders.find(media.STYLESHEET))).read_text()
     for name, direction, style, options in PICTURES:
         file = folder / f"{name}.html"
         file.write_text(page(direction, style, sheet))

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from django.template import engines
 
-from progress_widget import checks, rendering
+from progress_widget import checks
 from progress_widget.bars import ProgressBar
 from progress_widget.conf import Conf
 from progress_widget.models import State, TaskProgress
+from progress_widget.reading import fragments, media, rendering
 from progress_widget.templatetags import progress_widget as library
 
 ROOT = Path(__file__).parent.parent
@@ -127,7 +128,7 @@ def test_reference_names_each_check(check_id):
     "option",
     [
         parameter.name
-        for tag in (rendering.progressbar, rendering.media)
+        for tag in (rendering.progressbar, media.media)
         for parameter in inspect.signature(tag).parameters.values()
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in ("request", "nonce")
     ],
@@ -153,7 +154,7 @@ def test_reference_names_each_state(state):
 
 def test_words_that_are_not_used_are_no_names_of_ours():
     names = {field.name for field in TaskProgress._meta.get_fields()}
-    for owner in (ProgressBar, TaskProgress, Conf, rendering.Fragment):
+    for owner in (ProgressBar, TaskProgress, Conf, fragments.Fragment):
         names |= {name for name in vars(owner) if not name.startswith("_")}
 
     words = {word for name in names for word in name.split("_")}

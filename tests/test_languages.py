@@ -16,11 +16,11 @@ from django.templatetags.i18n import BlockTranslateNode, TranslateNode
 from django.utils import translation
 
 import progress_widget
-from progress_widget import rendering
 from progress_widget.models import State, TaskProgress
-from progress_widget.rendering import Fragment, Version
+from progress_widget.reading import fragments, rendering
+from progress_widget.reading.fragments import Fragment, Version
+from progress_widget.reading.tickets import Ticket
 from progress_widget.texts import LATE, REASONS, SILENT
-from progress_widget.tokens import Ticket
 
 PACKAGE = Path(progress_widget.__file__).parent
 CATALOGS = sorted(PACKAGE.glob("locale/*/LC_MESSAGES/django.po"))
@@ -109,9 +109,9 @@ def row_of(state: str) -> TaskProgress:
     """Give a row of each state that a page tells apart, those that are derived included."""
     if state == "late":
         return made(state=State.WAITING, created_at=NOON - timedelta(days=2))
-    if state == rendering.STALLED:
+    if state == fragments.STALLED:
         return made(progress=5, updated_at=NOON - timedelta(hours=1))
-    if state == rendering.UNKNOWN:
+    if state == fragments.UNKNOWN:
         return TaskProgress(task_id="kelp", state=State.WAITING)
     return made(progress=5, state=state, attempt=2)
 
@@ -125,7 +125,7 @@ def heartbeat(monkeypatch):
 # What a person sees.
 
 
-@pytest.mark.parametrize("state", [*State, "late", rendering.STALLED, rendering.UNKNOWN])
+@pytest.mark.parametrize("state", [*State, "late", fragments.STALLED, fragments.UNKNOWN])
 def test_fragment_says_nothing_in_another_language(state):
     fragment = Fragment(row_of(state), ticket(), shown="1.other..00000000", now=NOON)
 
@@ -274,7 +274,7 @@ def test_people_get_the_digits_of_their_language_and_machines_plain_ones(
 
 @pytest.mark.parametrize(("language", "clock"), [("de", "seit 11:00:"), ("ar", "منذ 11:00 ص:")])
 def test_clock_time_is_written_as_the_language_does(language, clock):
-    fragment = Fragment(row_of(rendering.STALLED), ticket(), now=NOON)
+    fragment = Fragment(row_of(fragments.STALLED), ticket(), now=NOON)
 
     with translation.override(language):
         assert clock in fragment.message

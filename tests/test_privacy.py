@@ -24,10 +24,10 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
-from progress_widget import tokens
 from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress
-from progress_widget.rendering import STYLESHEET
+from progress_widget.reading import tickets
+from progress_widget.reading.media import STYLESHEET
 from tests.conftest import TABLE
 
 pytestmark = pytest.mark.django_db
@@ -418,7 +418,7 @@ def genuine(**changes: Any) -> str:
         "language": "en",
         "since": 1_700_000_000,
     }
-    return signing.dumps(ticket | changes, salt=tokens.SALT, compress=True)
+    return signing.dumps(ticket | changes, salt=tickets.SALT, compress=True)
 
 
 def with_payload_of(**changes: Any) -> str:
@@ -479,7 +479,7 @@ def forged(pattern: str) -> str:
         quoted=quote(quote(token, safe=""), safe=""),
         bomb=bomb(),
         other_salt=signing.dumps({"task_id": "kelp"}, salt="other", compress=True),
-        other_key=signing.dumps({"task_id": "kelp"}, key="guessed", salt=tokens.SALT),
+        other_key=signing.dumps({"task_id": "kelp"}, key="guessed", salt=tickets.SALT),
         session=signing.dumps({"task_id": "kelp"}, salt="django.contrib.sessions.backends.signed"),
         other_task=with_payload_of(task_id="dulse"),
         other_template=with_payload_of(template="admin/base_site.html"),

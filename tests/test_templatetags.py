@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from progress_widget.bars import ProgressBar
 from progress_widget.models import TaskProgress
-from progress_widget.rendering import STYLESHEET
+from progress_widget.reading.media import STYLESHEET
 from tests.celery import app
 
 pytestmark = pytest.mark.django_db

@@ -68,7 +68,7 @@ def test_poll_of_no_news_is_answered_with_nothing_in_one_query(
 
 def test_poll_of_no_news_renders_no_template(page_bar, poll, row, monkeypatch):
     bar = page_bar(row)
-    monkeypatch.setattr("progress_widget.rendering.render_to_string", None)
+    monkeypatch.setattr("progress_widget.reading.rendering.render_to_string", None)
 
     assert poll(bar).status_code == 204
 
@@ -381,7 +381,7 @@ def test_permission_that_cannot_be_asked_is_refused(page_bar, row, only_ann_may_
 def test_refusal_does_not_tell_whether_the_task_exists(
     draw, request_of, row, other, only_ann_may_view, monkeypatch
 ):
-    monkeypatch.setattr("progress_widget.rendering.new_key", lambda: "p0123abcd")
+    monkeypatch.setattr("progress_widget.reading.rendering.new_key", lambda: "p0123abcd")
 
     known, unknown = (
         draw("{% progressbar task %}", request_of(other), task=task) for task in ("kelp", "none")

@@ -7,7 +7,8 @@ from typing import Any
 from django.template import Context, Library
 from django.utils.safestring import SafeString
 
-from progress_widget import rendering
+from progress_widget.reading import rendering
+from progress_widget.reading.media import media
 
 register = Library()
 
@@ -37,4 +38,4 @@ def progress_widget_media(context: Context, *, htmx: int | bool = 2) -> SafeStri
 
     ``htmx=False`` where the page has its own htmx, ``htmx=4`` for version 4.
     """
-    return rendering.media(htmx=htmx, nonce=context.get("csp_nonce"))
+    return media(htmx=htmx, nonce=context.get("csp_nonce"))

@@ -21,8 +21,8 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
-from progress_widget import rendering
 from progress_widget.models import TaskProgress, has_heartbeat
+from progress_widget.reading import rendering
 
 PATIENCE = 30.0
 ROOT = Path(__file__).parents[2]

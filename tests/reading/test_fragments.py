@@ -7,8 +7,9 @@ from bs4 import BeautifulSoup
 from django.utils import translation
 
 from progress_widget.models import State, TaskProgress
-from progress_widget.rendering import TEXTS, Fragment, Version, progressbar, render
-from progress_widget.tokens import Ticket
+from progress_widget.reading.fragments import TEXTS, Fragment, Version
+from progress_widget.reading.rendering import progressbar, render
+from progress_widget.reading.tickets import Ticket
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
 

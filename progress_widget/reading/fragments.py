@@ -1,36 +1,24 @@
-"""From the row to HTML: the only module that renders templates, for tag, view and admin."""
+"""What one bar shows at one moment."""
 
 from __future__ import annotations
 
 import re
-import secrets
 from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest
-from django.template.loader import render_to_string
-from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
-from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django_htmx.jinja import htmx_script
 
-from progress_widget import tokens
 from progress_widget.conf import conf
-from progress_widget.models import TASK_ID_LENGTH, State, TaskProgress, cropped
+from progress_widget.models import State, TaskProgress
+from progress_widget.reading import tickets
+from progress_widget.reading.tickets import Ticket
 from progress_widget.texts import ERROR, LATE, REASONS, SILENT
-from progress_widget.tokens import Ticket
 
-TEMPLATE = "progress_widget/progressbar.html"
-STYLESHEET = "progress_widget/progress_widget.css"
-SCRIPT = "progress_widget/progress_widget.js"
-LABEL_LENGTH = 255
 SLOWEST = 10_000
 STALLED = "stalled"
 UNKNOWN = "unknown"
@@ -212,7 +200,7 @@ class Fragment:
     @property
     def token(self) -> str:
         """The token of the next poll."""
-        return tokens.sign(self.ticket)
+        return tickets.sign(self.ticket)
 
     @property
     def _waiting_since(self) -> datetime:
@@ -234,131 +222,6 @@ class Fragment:
             return time
         # Not SHORT_DATETIME_FORMAT: where a language has none, Django takes the American one.
         return f"{date_format(local, 'SHORT_DATE_FORMAT')} {time}"
-
-
-def progressbar(
-    task: Any,
-    *,
-    request: HttpRequest | None = None,
-    label: object = "",
-    interval: float | None = None,
-    template: str = TEMPLATE,
-) -> SafeString:
-    """Give the HTML of a bar for a page, which htmx then keeps up to date.
-
-    Args:
-        task: A task id, a row, a bar, an ``AsyncResult`` or anything else with a ``task_id`` or an
-            ``id``. None and "" give "".
-        request: Binds the bar to its user; None: to nobody.
-        label: What the task is, for people; "": what the row says.
-        interval: Seconds between two polls; None: POLL_INTERVAL.
-        template: Template of the fragment, extending ``progress_widget/progressbar.html``.
-
-    Raises:
-        ValueError: The interval is not a positive number.
-    """
-    task_id = task_id_of(task)
-    if not task_id:
-        return SafeString("")
-    ticket = Ticket(
-        task_id=task_id,
-        user="" if request is None else tokens.user_of(request),
-        label=cropped(label or "", LABEL_LENGTH),
-        interval=_milliseconds(conf.poll_interval if interval is None else interval),
-        template=template,
-        language=get_language() or "",
-        since=int(timezone.now().timestamp()),
-    )
-    key = new_key()
-    if not may_view(request, ticket):
-        return refusal(key, on_page=True)
-    row = task if isinstance(task, TaskProgress) else None
-    row = row or TaskProgress.objects.for_tasks([task_id])[task_id]
-    return render(Fragment(row, ticket), key, on_page=True)
-
-
-def may_view(request: HttpRequest | None, ticket: Ticket) -> bool:
-    """Whether this request may see the ticket's task: its own user, whom CAN_VIEW does not refuse.
-
-    CAN_VIEW can't be asked without a request: then nobody may.
-    """
-    can_view = conf.can_view
-    if request is None:
-        return can_view is None
-    if not ticket.admits(request):
-        return False
-    try:
-        return can_view is None or bool(can_view(request, ticket.task_id))
-    except (PermissionDenied, Http404):  # htmx 2 would go on asking after a 403 or 404
-        return False
-
-
-def render(fragment: Fragment, key: str, *, on_page: bool = False) -> SafeString:
-    """Give a fragment's HTML; on a page, within its wrapper."""
-    return render_to_string(
-        fragment.ticket.template,
-        {"fragment": fragment, "key": key, "on_page": on_page},
-    )
-
-
-def refusal(key: str, *, on_page: bool = False) -> SafeString:
-    """Give a finished fragment that says that the progress can't be shown, and no more."""
-    fragment = {
-        "state": REFUSED,
-        "text": TEXTS[REFUSED],
-        "is_finished": True,
-        "percent": None,
-        "as_percent": "",
-        "label": "",
-        "numbers": "",
-        "message": "",
-        "announcement": TEXTS[REFUSED],
-    }
-    return render_to_string(TEMPLATE, {"fragment": fragment, "key": key, "on_page": on_page})
-
-
-def task_id_of(task: Any) -> str:
-    """Give the task id of whatever a page may have in hand; "" where there is none."""
-    for name in ("task_id", "id"):
-        if hasattr(task, name):
-            task = getattr(task, name)
-            break
-    return "" if task is None else cropped(task, TASK_ID_LENGTH)
-
-
-def new_key() -> str:
-    """Give a key for one rendering, from which its element ids are made."""
-    return f"p{secrets.token_hex(4)}"
-
-
-def valid_key(text: str) -> str:
-    """Give the key that a poll sent, or a new one where that is none."""
-    return text if re.fullmatch(r"p[0-9a-f]{8}", text) else new_key()
-
-
-def media(*, htmx: int | bool = 2, nonce: Any = None) -> SafeString:
-    """Give the elements that a page needs in its head.
-
-    Args:
-        htmx: The major version to load from django-htmx; False: the page has its own.
-        nonce: Of the page's Content-Security-Policy, or None.
-    """
-    attribute = SafeString("") if nonce is None else format_html(' nonce="{}"', nonce)
-    tags = [format_html('<link rel="stylesheet" href="{}"{}>', static(STYLESHEET), attribute)]
-    if htmx:
-        tags.append(htmx_script(version=2 if htmx is True else htmx, nonce=nonce))
-    tags.append(format_html('<script src="{}" defer{}></script>', static(SCRIPT), attribute))
-    return SafeString("\n".join(tags))
-
-
-def _milliseconds(seconds: Any) -> int:
-    try:
-        milliseconds = round(float(seconds) * 1000)
-    except (TypeError, ValueError, OverflowError):
-        milliseconds = 0
-    if milliseconds < 1:
-        raise ValueError(f"interval must be a positive number of seconds, not {seconds!r}")
-    return milliseconds
 
 
 def _quarter(version: Version) -> int:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from django.core import signing
 
-from progress_widget import tokens
-from progress_widget.tokens import Ticket, read, sign
+from progress_widget.reading import tickets
+from progress_widget.reading.tickets import Ticket, read, sign
 
 TICKET = Ticket(
     task_id="kelp",
@@ -48,7 +48,7 @@ def test_token_signed_for_another_purpose_is_none():
 
 @pytest.mark.parametrize("content", [{}, {"task_id": "kelp"}, "kelp", None, [1]])
 def test_token_of_another_release_is_none(content):
-    assert read(signing.dumps(content, salt=tokens.SALT)) is None
+    assert read(signing.dumps(content, salt=tickets.SALT)) is None
 
 
 @pytest.mark.parametrize(("days", "known"), [(6.9, True), (7.1, False)])

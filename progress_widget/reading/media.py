@@ -1,0 +1,28 @@
+"""What a page with bars needs in its head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django_htmx.jinja import htmx_script
+
+STYLESHEET = "progress_widget/progress_widget.css"
+SCRIPT = "progress_widget/progress_widget.js"
+
+
+def media(*, htmx: int | bool = 2, nonce: Any = None) -> SafeString:
+    """Give the elements that a page needs in its head.
+
+    Args:
+        htmx: The major version to load from django-htmx; False: the page has its own.
+        nonce: Of the page's Content-Security-Policy, or None.
+    """
+    attribute = SafeString("") if nonce is None else format_html(' nonce="{}"', nonce)
+    tags = [format_html('<link rel="stylesheet" href="{}"{}>', static(STYLESHEET), attribute)]
+    if htmx:
+        tags.append(htmx_script(version=2 if htmx is True else htmx, nonce=nonce))
+    tags.append(format_html('<script src="{}" defer{}></script>', static(SCRIPT), attribute))
+    return SafeString("\n".join(tags))
