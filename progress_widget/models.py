@@ -96,33 +96,33 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         }
         begun_again = values | {"attempt": F("attempt") + int(new_attempt)}
         self._for_write = True
-        row = self.filter(task_id=task_id)
+        rows = self.filter(task_id=task_id)
         with transaction.atomic(using=self.db):
-            if not row.update(**begun_again):
+            if not rows.update(**begun_again):
                 try:
                     with transaction.atomic(using=self.db):
                         self.create(task_id=task_id, attempt=int(new_attempt), **values)
                 except IntegrityError:  # somebody else's insert came first
-                    row.update(**begun_again)
-            return row.values_list("attempt", flat=True).get()
+                    rows.update(**begun_again)
+            return rows.values_list("attempt", flat=True).get()
 
-    def save_news(self, task_id: str, attempt: int, news: Mapping[str, Any]) -> bool:
+    def save_changes(self, task_id: str, attempt: int, changes: Mapping[str, Any]) -> bool:
         """Write what has changed, unless the row has ended or belongs to a later attempt.
 
         Args:
-            news: Any of ``progress`` (to set), ``added`` (on top), ``total``, ``step``. Without
+            changes: Any of ``progress`` (to set), ``added`` (on top), ``total``, ``step``. Without
                 any, the row learns only that its task is alive.
 
         Returns:
             Whether a row was there to be written.
         """
         values: dict[str, Any] = {"updated_at": timezone.now()}
-        if news:
+        if changes:
             values["state"] = State.RUNNING
-        for name in news.keys() & {"total", "step"}:
-            values[name] = news[name]
-        if news.keys() & {"progress", "added"} or news.get("total") is not None:
-            values["progress"] = _clamped(news)
+        for name in changes.keys() & {"total", "step"}:
+            values[name] = changes[name]
+        if changes.keys() & {"progress", "added"} or changes.get("total") is not None:
+            values["progress"] = _clamped(changes)
         return bool(self._not_ended(task_id, attempt).update(**values))
 
     def end(
@@ -166,16 +166,16 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         return rows.exclude(state__in=[state for state in ENDED if state not in but])
 
 
-def _clamped(news: Mapping[str, Any]) -> Any:
+def _clamped(changes: Mapping[str, Any]) -> Any:
     """Give the expression for the new progress, never over the total of the row."""
     number = models.PositiveBigIntegerField()
-    added = Value(news.get("added", 0), output_field=number)
-    start = Value(news["progress"], output_field=number) if "progress" in news else F("progress")
+    added = Value(changes.get("added", 0), output_field=number)
+    start = Value(changes["progress"], output_field=number) if "progress" in changes else F("progress")
     reached = models.ExpressionWrapper(start + added, output_field=number)
-    if "total" in news:
+    if "total" in changes:
         # The literal, not the column: MySQL would read the column's new or old value by the
         # order of the assignments.
-        total = news["total"]
+        total = changes["total"]
         return reached if total is None else Least(reached, Value(total, output_field=number))
     # LEAST with a NULL is NULL on SQLite and MySQL.
     return Case(

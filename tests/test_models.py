@@ -191,7 +191,7 @@ def test_start_that_loses_the_race_to_insert_begins_the_row_again(monkeypatch):
 
 
 def save(attempt=1, **news) -> bool:
-    return rows.save_news("kelp", attempt, news)
+    return rows.save_changes("kelp", attempt, news)
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ def test_heartbeat_moves_the_time_and_nothing_else():
         task_id="kelp", state=State.RETRYING, updated_at=timezone.now() - timedelta(1), progress=3
     )
 
-    found = rows.save_news("kelp", 0, {})
+    found = rows.save_changes("kelp", 0, {})
 
     got = rows.get()
     assert found

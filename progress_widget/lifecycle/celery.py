@@ -7,7 +7,6 @@ a row that the task has locked must not keep the worker from killing the task.
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Any
 
 from celery import current_task, signals, states
@@ -15,9 +14,9 @@ from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLo
 
 from progress_widget.models import State
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
-from progress_widget.writing.background import background
+from progress_widget.writing.background import writer
 from progress_widget.writing.flushing import flush
-from progress_widget.writing.reports import News, Outcome
+from progress_widget.writing.reports import Outcome, Report, reports_of
 
 
 def connect() -> None:
@@ -41,20 +40,22 @@ def on_postrun(
 
     Bars of other ids, which a task may share with others, go on.
     """
-    bars: list[News] = getattr(sender.request, "progress_bars", [])
-    for news in bars:
-        news.is_open = False
-    flush(*bars)
-    own = [news for news in bars if news.task_id == task_id]
+    reports = reports_of(sender.request)
+    for report in reports:
+        report.is_live = False
+    own = [report for report in reports if report.task_id == task_id]
     outcome = outcome_of(sender, retval, state) if own else None
     if outcome is None:
+        flush(*reports)
         return
-    last = next((news for news in reversed(own) if news.starts), own[-1])
+    last = next((report for report in reversed(own) if report.starts), own[-1])
     if state is None and not sender.request.is_eager:
+        flush(*reports)
         # Broken off. The main process knows whether it was cancelled or has failed, and says so
         # just now; only where it does not, as Celery 5.5 after sys.exit, does this count.
         end_from_outside(task_id, outcome, attempt=last.attempt, later=True)
     else:
+        flush(*(report for report in reports if report is not last))
         last.end(outcome)
         flush(last)
 
@@ -104,7 +105,7 @@ def on_unknown(id: str, **signal: object) -> None:
 
 def on_shutdown(**signal: object) -> None:
     """Write what is still owed before the process ends."""
-    background.drain()
+    writer.drain()
 
 
 def end_from_outside(
@@ -113,12 +114,9 @@ def end_from_outside(
     """Let the thread end the row, if there is one.
 
     Args:
-        attempt: None: whichever the row is at.
-        later: Only after WRITE_INTERVAL.
+        attempt: The attempt that has ended; None means whichever the row is at.
+        later: Whether to let WRITE_INTERVAL pass before that.
     """
-    news = News(task_id, starts=False, attempt=attempt, in_background=True)
-    news.is_open = False
-    news.end(outcome)
-    if later:
-        news.written_at = monotonic()
-    background.take(news)
+    report = Report(task_id=task_id, attempt=attempt, in_background=True)
+    report.end(outcome)
+    writer.watch(report, later=later)

@@ -1,122 +1,144 @@
-"""The thread that writes the bars of a process."""
+"""The thread that does the writing for the bars of Celery's workers."""
 
 from __future__ import annotations
 
 import os
 import threading
+from dataclasses import dataclass, field
 from time import monotonic
 
 from django.db import InterfaceError, OperationalError, connections
 
 from progress_widget.conf import conf
-from progress_widget.writing.reports import News
-from progress_widget.writing.saving import log_failure, tell
+from progress_widget.writing.reports import Report
+from progress_widget.writing.saving import log_failure, save
 
 PATIENCE = 5.0
-"""Seconds that a task waits at most for the thread."""
+"""Seconds for which a task waits at most until the thread has tried to write."""
 
 
-class Background:
-    """The thread of this process. It lives while a bar is open or owes its row something."""
+@dataclass
+class Watch:
+    """What the writer knows of one report that it looks after."""
+
+    tried_at: float = 0.0
+    """When it last tried to write the report, on the monotonic clock."""
+
+    waiters: list[threading.Event] = field(default_factory=list)
+    """Set after the next attempt to write."""
+
+
+class Writer:
+    """The thread of this process, which lives while a bar is live or pending.
+
+    Each WRITE_INTERVAL, or when it is woken, it looks at every report and writes those that have
+    changed, that somebody waits for, or whose heartbeat is due.
+    """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew, in a forked child: threads are not inherited, held locks are."""
-        self.lock = threading.Lock()  # for bars, their waiting lists and thread; never during SQL
+        """Begin anew in a forked child, which inherits no thread, but perhaps a held lock."""
+        self.lock = threading.Lock()  # for watches and thread; never held during a query
         self.wake = threading.Event()
-        self.bars: dict[News, None] = {}
+        self.watches: dict[Report, Watch] = {}
         self.thread: threading.Thread | None = None
 
-    def take(self, news: News) -> None:
-        """Look at this bar from now on."""
-        with self.lock:
-            self._take(news)
+    def watch(self, report: Report, *, later: bool = False) -> None:
+        """Look after this report from now on.
 
-    def flush(self, bars: list[News]) -> None:
-        """Wait until the thread has tried once to write all that these bars say."""
-        if not bars:
-            return
-        attempts = [threading.Event() for _ in bars]
+        Args:
+            later: Whether to let WRITE_INTERVAL pass before it is written.
+        """
         with self.lock:
-            for news, attempt in zip(bars, attempts, strict=True):
-                news.waiting.append(attempt)
-                self._take(news)
+            watch = self._watch(report)
+            if later:
+                watch.tried_at = monotonic()
+
+    def flush(self, reports: list[Report]) -> None:
+        """Wait until the thread has tried once to write all of these reports."""
+        if not reports:
+            return
+        tried = [threading.Event() for _ in reports]
+        with self.lock:
+            for report, event in zip(reports, tried, strict=True):
+                self._watch(report).waiters.append(event)
         self.wake.set()
         deadline = monotonic() + PATIENCE
-        for attempt in attempts:
-            attempt.wait(max(0.0, deadline - monotonic()))
+        for event in tried:
+            event.wait(max(0.0, deadline - monotonic()))
 
     def drain(self) -> None:
-        """Wait until nothing is owed, as the process ends; at most PATIENCE."""
+        """Wait until nothing is pending, as the process ends; at most PATIENCE."""
         with self.lock:
             thread = self.thread
-            for news in self.bars:
-                if news.is_open:
-                    news.written_at = float("-inf")
-                news.is_open = False
+            for report, watch in self.watches.items():
+                if report.is_live:
+                    watch.tried_at = float("-inf")
+                report.is_live = False
         if thread is not None and thread.is_alive():
             self.wake.set()
             thread.join(PATIENCE)
 
-    def _take(self, news: News) -> None:
-        self.bars[news] = None
+    def _watch(self, report: Report) -> Watch:
+        watch = self.watches.setdefault(report, Watch())
         # A soft time limit may break off a start, and an error the thread.
         if self.thread is None or not self.thread.is_alive():
             self.thread = threading.Thread(target=self._run, name="progress_widget", daemon=True)
             try:
                 self.thread.start()
-            except RuntimeError:  # no more threads, or the interpreter is on its way out
-                log_failure(news)
+            except RuntimeError:  # no more threads, or the interpreter is shutting down
+                log_failure(report)
+        return watch
 
     def _run(self) -> None:
         try:
-            while self._has_bars():
+            while self._has_work():
                 self.wake.wait(conf.write_interval)
                 self.wake.clear()
-                with self.lock:  # after the clearing: those who wake the thread are in it
-                    bars = list(self.bars)
-                for news in bars:
-                    self._attend(news)
+                with self.lock:  # after the clearing, so that whoever wakes the thread is in it
+                    watches = list(self.watches.items())
+                for report, watch in watches:
+                    self._attend(report, watch)
         finally:
             connections.close_all()
 
-    def _has_bars(self) -> bool:
-        """Let go of the bars that are done with; without any, the thread is over."""
+    def _has_work(self) -> bool:
+        """Let go of the reports that are done with; without any, the thread is over."""
         with self.lock:
-            for news in list(self.bars):
-                alive = news.is_open and not news.closed
-                if not (alive or news.owes or news.waiting):
-                    del self.bars[news]
-            if not self.bars:
+            for report, watch in list(self.watches.items()):
+                is_live = report.is_live and not report.is_fenced
+                if not (is_live or report.is_pending or watch.waiters):
+                    del self.watches[report]
+            if not self.watches:
                 self.thread = None
-            return bool(self.bars)
+            return bool(self.watches)
 
-    def _attend(self, news: News) -> None:
-        with self.lock:  # before reading what the bar says: the waiters have said theirs
-            waiters, news.waiting = news.waiting, []
-        silence = monotonic() - news.written_at
-        beat = news.is_open and silence >= conf.stalled_after / 6
-        if waiters or beat or (news.owes and silence >= conf.write_interval * 0.9):
-            self._write(news, beat=beat)
+    def _attend(self, report: Report, watch: Watch) -> None:
+        with self.lock:  # before the report is read: the waiters have reported already
+            waiters, watch.waiters = watch.waiters, []
+        silence = monotonic() - watch.tried_at
+        beat = report.is_live and silence >= conf.stalled_after / 6
+        if waiters or beat or (report.is_pending and silence >= conf.write_interval * 0.9):
+            watch.tried_at = monotonic()
+            self._write(report, beat=beat)
         for waiter in waiters:
             waiter.set()
 
-    def _write(self, news: News, *, beat: bool) -> None:
-        news.written_at = monotonic()
+    def _write(self, report: Report, *, beat: bool) -> None:
         try:
-            tell(news, beat=beat)
+            save(report, beat=beat)
         except (OperationalError, InterfaceError):
             # Perhaps the connection is dead: the next attempt gets a fresh one.
-            log_failure(news)
+            log_failure(report)
             connections.close_all()
         except Exception:
-            log_failure(news)
-            news.drop()
+            log_failure(report)
+            report.give_up()
         else:
-            news.failing = False
+            report.is_failing = False
 
 
-background = Background()
-os.register_at_fork(after_in_child=background.reset)
+writer = Writer()
+os.register_at_fork(after_in_child=writer.reset)

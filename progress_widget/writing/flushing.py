@@ -1,48 +1,93 @@
-"""When a bar's news reaches the row.
+"""When a report is written.
 
-In the background, in Celery's workers: handles only store what they say, and one thread a process
-looks at all of them every WRITE_INTERVAL and writes what is new, on its own connection. Inline,
-anywhere else and on SQLite: on the caller's connection, at once or at most every WRITE_INTERVAL.
+In the background, in Celery's workers: handles only store what they report, and one thread of
+the process looks at all of them every WRITE_INTERVAL and writes what has changed, on its own
+connection. Inline, anywhere else and on SQLite: on the caller's connection, at once or at most
+every WRITE_INTERVAL.
 
-Either way, what goes wrong with the database is logged once per outage, and what could not be
-written goes with a later write: reporting never breaks the task that reports.
+Either way, trouble with the database is logged once per outage, and what could not be written goes
+with a later write: reporting never breaks the task that reports.
 """
 
 from __future__ import annotations
 
 from time import monotonic
+from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error
 
 from progress_widget.conf import conf
-from progress_widget.writing.background import background
-from progress_widget.writing.reports import News
-from progress_widget.writing.saving import log_failure, tell
+from progress_widget.writing.background import writer
+from progress_widget.writing.reports import Report, reports_of
+from progress_widget.writing.saving import log_failure, save
 
 
-def flush(*bars: News) -> None:
-    """Let the rows know all, now: inline at once, else wait for one attempt of the thread."""
-    for news in bars:
-        if not news.in_background:
-            write_inline(news)
-    background.flush([news for news in bars if news.in_background])
+class Outlet:
+    """The way of one handle's report to its row.
+
+    A handle joins its run when it has something to report, not before: one that only reads keeps
+    no heart beating.
+    """
+
+    def __init__(self, report: Report, run: Any) -> None:
+        self.report = report
+        self.run = run
+        self.has_joined = False
+        self.due_at = 0.0
+
+    def write(self) -> None:
+        """Leave the report to the thread, which looks at it by itself; inline, write it now."""
+        if not self.has_joined:
+            self._join()
+        if not self.report.in_background:
+            self.flush()
+
+    def write_when_due(self) -> None:
+        """Do as write() does, but inline at most every WRITE_INTERVAL."""
+        if not self.has_joined:
+            self._join()
+        if not self.report.in_background and monotonic() >= self.due_at:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all that is pending now; in the background, wait for it."""
+        if not self.has_joined:
+            self._join()
+        self.due_at = monotonic() + conf.write_interval
+        if self.report.task_id:
+            flush(self.report)
+
+    def _join(self) -> None:
+        """Hang on the run, where the end of the task finds what this handle reports."""
+        self.has_joined = True
+        if self.run is not None:
+            reports_of(self.run).append(self.report)
+        if self.report.in_background:
+            self.report.is_live = True
+            writer.watch(self.report)
 
 
-def write_inline(news: News) -> None:
-    """Let the row know all, on the caller's connection."""
-    news.due_at = monotonic() + conf.write_interval
-    if news.owes:
-        news.untold = True
-    # Nobody waits here for another thread, which may hold the row's lock in a transaction: who is
-    # writing writes once more.
-    while news.untold and news.lock.acquire(blocking=False):
+def flush(*reports: Report) -> None:
+    """Write all that is pending: inline at once, otherwise wait for one attempt of the thread."""
+    for report in reports:
+        if not report.in_background:
+            _write_inline(report)
+    writer.flush([report for report in reports if report.in_background])
+
+
+def _write_inline(report: Report) -> None:
+    if report.is_pending:
+        report.wants_write = True
+    # Nobody waits here for another thread, which may hold the row's lock in a transaction: whoever
+    # is writing writes once more.
+    while report.wants_write and report.lock.acquire(blocking=False):
         try:
-            news.untold = False
-            tell(news)
-        except (Error, ObjectDoesNotExist):  # the latter: the row was deleted under a start
-            log_failure(news)
+            report.wants_write = False
+            save(report)
+        except (Error, ObjectDoesNotExist):  # the latter: the row was deleted during its start
+            log_failure(report)
         else:
-            news.failing = False
+            report.is_failing = False
         finally:
-            news.lock.release()
+            report.lock.release()

@@ -1,52 +1,15 @@
-"""What a bar has to tell its row."""
+"""What a bar has to tell its row, and what of it has been written: no clock and no database."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from progress_widget.models import State
-
-
-class Said(NamedTuple):
-    """What a handle says of its row.
-
-    Each value that can be set is kept in a tuple made anew by each setting: by its identity an
-    old value said again (news, since others may have changed the row) is told from no news.
-    """
-
-    reached: tuple[int, int]
-    """The progress that was set, and what had been added in all until then."""
-
-    added: int
-    """What has been added in all."""
-
-    total: tuple[int | None]
-    step: tuple[str]
-
-    @property
-    def progress(self) -> int:
-        """The progress as the handle knows it, within the total."""
-        progress = self.reached[0] + self.added - self.reached[1]
-        return progress if self.total[0] is None else min(progress, self.total[0])
-
-    @property
-    def is_over(self) -> bool:
-        """Whether more has been added than the total takes."""
-        return self.progress < self.reached[0] + self.added - self.reached[1]
-
-    def since(self, told: Said) -> dict[str, Any]:
-        """Give what is news to a row that has been told so much, as save_news() takes it."""
-        news: dict[str, Any] = {}
-        if self.reached is not told.reached:
-            news["progress"] = self.progress
-        elif self.added != told.added:
-            news["added"] = self.added - told.added
-        if self.total is not told.total:
-            news["total"] = self.total[0]
-        if self.step is not told.step:
-            news["step"] = self.step[0]
-        return news
+from progress_widget.exceptions import OutOfRange
+from progress_widget.models import MAX_NUMBER, State, TaskProgress
+from progress_widget.texts import COMPLETE
+from progress_widget.writing.values import Assigned
 
 
 class Outcome(NamedTuple):
@@ -55,90 +18,225 @@ class Outcome(NamedTuple):
     state: State
     message: str = ""
     overrule: bool = False
-    """Whether Celery says so, who knows better than a finalize() too early."""
+    """Whether the queue says so, which knows better than a finalize() too early."""
 
 
-class News:
-    """What one handle says, and how much of that its row has been told.
+class Snapshot(NamedTuple):
+    """All that a handle reports, at one moment."""
 
-    Attributes:
-        starts: Whether this handle starts the row; one from ``get()`` only finds it.
-        new_attempt: Whether starting counts as a run by Celery.
-        attempt: The attempt that writes have to name. None: of a handle that starts the row,
-            that it has not yet; of any other, whichever the row is at.
-        outcome: How it ended, until the row has been told.
-        closed: Whether the row has ended, or belongs to a later attempt.
-        in_background: Whether the thread does the writing.
-        is_open: Whether a task may still say something, so that the row's heart has to beat.
-        failing: Whether the last write failed.
-        lock: Held by who writes inline: threads may share a handle.
-        untold: Whether an inline write has to be made.
-        due_at: When the next inline write of a loop may be, on the monotonic clock.
-        written_at: When the thread has last tried.
-        waiting: Those who wait for the thread's next attempt.
+    reached: tuple[int, int]
+    """The progress that was assigned last, and what had been added in all by then.
+
+    Compared by identity, as Assigned is. It stays a bare tuple since each turn of track() makes
+    one: that takes 25 ns, an object of a class 110.
     """
 
-    def __init__(
-        self,
-        task_id: str,
-        *,
-        starts: bool,
-        progress: int = 0,
-        total: int | None = None,
-        step: str = "",
-        attempt: int | None = None,
-        new_attempt: bool = False,
-        in_background: bool = False,
-    ) -> None:
-        self.task_id = task_id
-        self.starts = starts
-        self.new_attempt = new_attempt
-        self.attempt = attempt
-        self.reached = (progress, 0)
-        self.added = 0
-        self.total = (total,)
-        self.step = (step,)
-        self.told = self.said()
-        self.outcome: Outcome | None = None
-        self.closed = False
-        self.in_background = in_background
-        self.is_open = in_background
-        self.failing = False
-        self.lock = threading.Lock()
-        self.untold = False
-        self.due_at = 0.0
-        self.written_at = 0.0
-        self.waiting: list[threading.Event] = []
+    added: int
+    """What has been added in all."""
 
-    def said(self) -> Said:
-        """Give all that the handle says, as of now."""
-        return Said(self.reached, self.added, self.total, self.step)
+    total: Assigned[int | None]
+    step: Assigned[str]
 
     @property
-    def owes(self) -> bool:
-        """Whether the row has to be told something."""
+    def progress(self) -> int:
+        """The progress as the handle knows it, within the total."""
+        total = self.total.value
+        return self._unclamped if total is None else min(self._unclamped, total)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether more has been added than the total takes."""
+        return self.progress < self._unclamped
+
+    @property
+    def _unclamped(self) -> int:
+        progress, added_by_then = self.reached
+        return progress + self.added - added_by_then
+
+    def completed(self) -> Snapshot:
+        """Return what a handle knows once its task has succeeded."""
+        total = self.progress if self.total.value is None else self.total.value
+        return Snapshot((total, 0), 0, Assigned(total), Assigned(COMPLETE))
+
+    def changes_since(self, earlier: Snapshot) -> dict[str, Any]:
+        """Return what a row that knows the earlier one has to learn, as save_changes() takes it."""
+        changes: dict[str, Any] = {}
+        if self.reached is not earlier.reached:
+            changes["progress"] = self.progress
+        elif self.added != earlier.added:
+            changes["added"] = self.added - earlier.added
+        if self.total is not earlier.total:
+            changes["total"] = self.total.value
+        if self.step is not earlier.step:
+            changes["step"] = self.step.value
+        return changes
+
+
+@dataclass(eq=False, kw_only=True)
+class Report:
+    """What one handle has to tell its row."""
+
+    task_id: str
+
+    starts: bool = False
+    """Whether the handle starts the row; one from ``get()`` only finds it."""
+
+    is_new_attempt: bool = False
+    """Whether the start counts as an attempt."""
+
+    attempt: int | None = None
+    """The attempt that writes have to name.
+
+    None means, for a handle that starts the row, that it has not done so yet; for any other,
+    whichever attempt the row is at.
+    """
+
+    in_background: bool = False
+    """Whether the thread does the writing."""
+
+    is_live: bool = False
+    """Whether the task may still report something, so that its heartbeat is kept."""
+
+    reached: tuple[int, int] = (0, 0)
+    added: int = 0
+    total: Assigned[int | None] = field(default_factory=lambda: Assigned(None))
+    step: Assigned[str] = field(default_factory=lambda: Assigned(""))
+
+    written: Snapshot = field(init=False)
+    """What the row knows."""
+
+    outcome: Outcome | None = None
+    """How the attempt went, until the row knows."""
+
+    is_fenced: bool = False
+    """Whether the row takes no more: it has ended, or belongs to a later attempt."""
+
+    is_failing: bool = False
+    """Whether the last attempt to write has failed."""
+
+    wants_write: bool = False
+    """Whether something is left for whoever is writing inline."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever is writing inline: threads may share a handle."""
+
+    def __post_init__(self) -> None:
+        self.written = self.snapshot()
+
+    @classmethod
+    def found(cls, row: TaskProgress, *, in_background: bool) -> Report:
+        """Return the report of a handle that finds a row, and has nothing to tell it yet."""
+        return cls(
+            task_id=row.task_id,
+            attempt=row.attempt,
+            in_background=in_background,
+            reached=(row.progress, 0),
+            total=Assigned(row.total),
+            step=Assigned(row.step),
+        )
+
+    def snapshot(self) -> Snapshot:
+        """Return all that the handle reports, as of now."""
+        return Snapshot(self.reached, self.added, self.total, self.step)
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the row has been started, by this handle or by another."""
+        return self.attempt is not None or not self.starts
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether something has still to be written."""
         if self.outcome is not None:
             return True
-        unstarted = self.starts and self.attempt is None
-        return not self.closed and (unstarted or bool(self.said().since(self.told)))
+        has_changes = not self.is_started or bool(self.snapshot().changes_since(self.written))
+        return has_changes and not self.is_fenced
+
+    def reach(self, progress: int) -> bool:
+        """Take a new progress if it lies within the total; return whether it does."""
+        total = self.total.value
+        if not 0 <= progress <= (MAX_NUMBER if total is None else total):
+            return False
+        self.reached = (progress, self.added)
+        return True
+
+    def add(self, amount: int) -> None:
+        """Add to the progress.
+
+        Raises:
+            OutOfRange: The progress would be too large to be stored.
+        """
+        progress, added_by_then = self.reached
+        if progress + self.added - added_by_then + amount > MAX_NUMBER:
+            raise OutOfRange(f"progress can be at most {MAX_NUMBER}")
+        # A plain attribute: threads that share the handle lose nothing here, as they would
+        # through a property.
+        self.added += amount
+
+    def assign(
+        self,
+        known: Snapshot,
+        *,
+        progress: int | None = None,
+        total: Assigned[int | None] | None = None,
+        step: Assigned[str] | None = None,
+    ) -> None:
+        """Take new values, all of them or none; None leaves a value as it is.
+
+        Args:
+            known: What the new values have to agree with.
+
+        Raises:
+            OutOfRange: The progress would be over the total.
+        """
+        new_total = known.total.value if total is None else total.value
+        new_progress = known.progress if progress is None else progress
+        if new_total is not None and new_progress > new_total:
+            raise OutOfRange(
+                f"progress {new_progress} is more than the total of {new_total}; "
+                "set a larger total first"
+            )
+        if progress is not None or (total is not None and self.snapshot().is_over):
+            self.reached = (new_progress, self.added)
+        if total is not None:
+            self.total = total
+        if step is not None:
+            self.step = step
+
+    def laid_over(self, row: TaskProgress) -> Snapshot:
+        """Return what the row will say once this report has been written."""
+        changes = self.snapshot().changes_since(self.written)
+        return Snapshot(
+            reached=(changes.get("progress", row.progress) + changes.get("added", 0), 0),
+            added=0,
+            total=Assigned(changes.get("total", row.total)),
+            step=Assigned(changes.get("step", row.step)),
+        )
 
     def end(self, outcome: Outcome) -> None:
-        """Say how it went.
+        """Take how it went.
 
-        Once the row has ended, only Celery may say otherwise; and what fail() said stays, also
+        Once the row has ended, only the queue may say otherwise; and what fail() said stays, also
         while it could not be written.
         """
         has_failed = self.outcome is not None and self.outcome.state == State.FAILED
-        if not has_failed and (outcome.overrule or not self.closed):
+        if not has_failed and (outcome.overrule or not self.is_fenced):
             self.outcome = outcome
 
-    def settle(self, outcome: Outcome | None) -> None:
-        """Owe this outcome no more; another may have been said while it was written."""
+    def forget(self, outcome: Outcome | None) -> None:
+        """Drop this outcome; another may have come while it was written."""
         if self.outcome is outcome:
             self.outcome = None
 
-    def drop(self) -> None:
-        """Give up what could not be written and never will be."""
-        self.told = self.said()
+    def give_up(self) -> None:
+        """Drop all that could not be written and never will be."""
+        self.written = self.snapshot()
         self.outcome = None
-        self.closed = self.closed or self.attempt is None
+        self.is_fenced = self.is_fenced or self.attempt is None
+
+
+def reports_of(run: Any) -> list[Report]:
+    """Return the reports that hang on a run, where its end finds them: the list itself."""
+    # In one step, since threads may share the handles of a task.
+    reports: list[Report] = run.__dict__.setdefault("progress_reports", [])
+    return reports

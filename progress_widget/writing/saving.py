@@ -1,4 +1,4 @@
-"""How a bar's news gets into its row."""
+"""How a report gets into its row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import Error, IntegrityError, connections, router, transaction
 from django.utils import timezone
 
 from progress_widget.models import TaskProgress, TaskProgressQuerySet
-from progress_widget.writing.reports import News
+from progress_widget.writing.reports import Report
 
 logger = logging.getLogger("progress_widget")
 
@@ -18,71 +18,67 @@ LOCK_TIMEOUTS = {
     "postgresql": "SET LOCAL lock_timeout = '1s'",
     "mysql": "SET SESSION innodb_lock_wait_timeout = 1",
 }
-"""So that one locked row does not hold up the other bars of the thread."""
+"""Keep one locked row from holding up the other bars of the thread."""
 
 
-def log_failure(news: News) -> None:
-    """Tell the log what went wrong, once per outage."""
-    if not news.failing:
-        logger.exception("The progress of task %s could not be written", news.task_id)
-    news.failing = True
-
-
-def tell(news: News, *, beat: bool = False) -> None:
-    """Bring the row up to what the handle says.
+def save(report: Report, *, beat: bool = False) -> None:
+    """Write what the row does not know yet.
 
     Args:
-        beat: Whether to write also when there is nothing to say: the task is alive.
+        beat: Whether to write even if there is nothing new, as a sign that the task is alive.
 
     Raises:
-        django.db.Error: What has not been written is still owed.
+        django.db.Error: What has not been written stays pending.
     """
-    outcome = news.outcome
-    if news.starts and news.attempt is None:
-        if news.closed:  # its start was dropped
-            news.settle(outcome)
+    outcome = report.outcome
+    if not report.is_started:
+        if report.is_fenced:  # its start was given up
+            report.forget(outcome)
             return
-        _start(news)
+        _start(report)
         beat = False
-    saved = _save(news, beat=beat)
-    ended = _end(news)
-    if saved and ended:
+    is_saved = _save_changes(report, beat=beat)
+    is_ended = _end(report)  # in any case: an outcome may replace the end of a row
+    if is_saved and is_ended:
         return
-    with _writing(news) as rows:
-        there = rows.filter(task_id=news.task_id).values_list("attempt", flat=True).first()
-    if news.starts and there is None:
-        _restore(news)
-        _end(news)
-    elif news.starts and there is not None and there < (news.attempt or 0):
-        # The start was rolled back with the caller's transaction.
-        news.attempt = None
-        news.told = news.said()._replace(reached=(0, news.added))
-        tell(news)
+    attempt = _attempt_of_row(report)
+    if report.starts and attempt is None:
+        _restore(report)
+        _end(report)
+    elif report.starts and attempt is not None and attempt < (report.attempt or 0):
+        _start_again(report)
     else:
-        news.closed = True
-        news.settle(outcome)
+        report.is_fenced = True
+        report.forget(outcome)
 
 
-def read(news: News) -> TaskProgress | None:
-    """Give the row; None: there is none, or it can't be asked."""
+def read(report: Report) -> TaskProgress | None:
+    """Return the row, or None if there is none or the database cannot be asked."""
     alias = router.db_for_read(TaskProgress)
-    rows = TaskProgress.objects.using(alias).filter(task_id=news.task_id)
+    rows = TaskProgress.objects.using(alias).filter(task_id=report.task_id)
     try:
         if not connections[alias].in_atomic_block:
             return rows.first()
         with transaction.atomic(using=alias):  # an error would poison the task's transaction
             return rows.first()
     except Error:
-        log_failure(news)
+        log_failure(report)
         return None
 
 
+def log_failure(report: Report) -> None:
+    """Log what went wrong, once per outage."""
+    if not report.is_failing:
+        logger.exception("The progress of task %s could not be written", report.task_id)
+    report.is_failing = True
+
+
 @contextmanager
-def _writing(news: News) -> Iterator[TaskProgressQuerySet]:
-    """One act of writing, all or nothing, that leaves the caller's transaction usable."""
+def _writing(report: Report) -> Iterator[TaskProgressQuerySet]:
+    """Write all or nothing, and leave the caller's transaction usable."""
     alias = router.db_for_write(TaskProgress)
     connection = connections[alias]
-    patience = LOCK_TIMEOUTS.get(connection.vendor) if news.in_background else None
+    patience = LOCK_TIMEOUTS.get(connection.vendor) if report.in_background else None
     rows = TaskProgress.objects.using(alias)
     if not (patience or connection.in_atomic_block):
         yield rows
@@ -94,49 +90,64 @@ def _writing(news: News) -> Iterator[TaskProgressQuerySet]:
         yield rows
 
 
-def _start(news: News) -> None:
-    total, step = news.total, news.step
-    with _writing(news) as rows:
-        news.attempt = rows.start(
-            news.task_id, total=total[0], step=step[0], new_attempt=news.new_attempt
+def _start(report: Report) -> None:
+    total, step = report.total, report.step
+    with _writing(report) as rows:
+        report.attempt = rows.start(
+            report.task_id, total=total.value, step=step.value, new_attempt=report.is_new_attempt
         )
-    news.told = news.told._replace(total=total, step=step)
+    report.written = report.written._replace(total=total, step=step)
 
 
-def _save(news: News, *, beat: bool) -> bool:
-    said = news.said()
-    changes = said.since(news.told)
-    if news.closed or news.attempt is None or not (changes or beat):
+def _start_again(report: Report) -> None:
+    """Start a row whose start was rolled back with the caller's transaction."""
+    report.attempt = None
+    report.written = report.snapshot()._replace(reached=(0, report.added))
+    save(report)
+
+
+def _save_changes(report: Report, *, beat: bool) -> bool:
+    """Return whether the row took the changes, or there was no need."""
+    snapshot = report.snapshot()
+    changes = snapshot.changes_since(report.written)
+    if report.is_fenced or report.attempt is None or not (changes or beat):
         return True
-    with _writing(news) as rows:
-        found = rows.save_news(news.task_id, news.attempt, changes)
-    if found:
-        news.told = said
-    return found
+    with _writing(report) as rows:
+        saved = rows.save_changes(report.task_id, report.attempt, changes)
+    if saved:
+        report.written = snapshot
+    return saved
 
 
-def _end(news: News) -> bool:
-    outcome = news.outcome
+def _end(report: Report) -> bool:
+    """Return whether the row took the outcome, or there was none."""
+    outcome = report.outcome
     if outcome is None:
         return True
-    with _writing(news) as rows:
-        ended = rows.end(news.task_id, news.attempt, *outcome)
+    with _writing(report) as rows:
+        ended = rows.end(report.task_id, report.attempt, *outcome)
     if ended:
-        news.closed = True
-        news.settle(outcome)
+        report.is_fenced = True
+        report.forget(outcome)
     return ended
 
 
-def _restore(news: News) -> None:
+def _attempt_of_row(report: Report) -> int | None:
+    """Return the attempt that the row is at, or None if the row is gone."""
+    with _writing(report) as rows:
+        return rows.filter(task_id=report.task_id).values_list("attempt", flat=True).first()
+
+
+def _restore(report: Report) -> None:
     """Put back a row that somebody has deleted while its task runs."""
-    said = news.said()
-    with suppress(IntegrityError), _writing(news) as rows:  # somebody may put it back first
+    snapshot = report.snapshot()
+    with suppress(IntegrityError), _writing(report) as rows:  # somebody may put it back first
         rows.create(
-            task_id=news.task_id,
-            attempt=news.attempt or 0,
-            total=said.total[0],
-            progress=said.progress,
-            step=said.step[0],
+            task_id=report.task_id,
+            attempt=report.attempt or 0,
+            total=snapshot.total.value,
+            progress=snapshot.progress,
+            step=snapshot.step.value,
             started_at=timezone.now(),
         )
-        news.told = said
+        report.written = snapshot

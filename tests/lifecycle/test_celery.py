@@ -16,7 +16,7 @@ from django.db import transaction
 from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
-from progress_widget.writing.background import background
+from progress_widget.writing.background import writer
 from tests.celery import app
 
 pytestmark = pytest.mark.django_db
@@ -314,9 +314,9 @@ def test_run_whose_transaction_is_rolled_back_ends_the_row_all_the_same(run):
 def main_process(transactional_db, settings):
     """Be a process that has no current task; what it says is written when this is called."""
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
-    yield background.drain
-    background.drain()
-    assert background.thread is None
+    yield writer.drain
+    writer.drain()
+    assert writer.thread is None
 
 
 @pytest.mark.django_db(transaction=True)

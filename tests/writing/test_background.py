@@ -20,7 +20,8 @@ from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress, TaskProgressQuerySet
 from progress_widget.writing import background as module
 from progress_widget.writing.flushing import flush
-from progress_widget.writing.reports import News, Outcome
+from progress_widget.writing.reports import Outcome, Report
+from progress_widget.writing.values import Assigned
 from tests.celery import app
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,17 +32,17 @@ on_sqlite = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def background(transactional_db, settings, monkeypatch) -> Iterator[module.Background]:
+def background(transactional_db, settings, monkeypatch) -> Iterator[module.Writer]:
     """Let bars of Celery runs write in the background, and leave no thread behind.
 
     A file of SQLite bears the thread as long as the test has no transaction.
     """
     monkeypatch.setattr(bars, "has_heartbeat", lambda: True)
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
-    yield module.background
+    yield module.writer
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
-    module.background.drain()
-    assert module.background.thread is None
+    module.writer.drain()
+    assert module.writer.thread is None
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ class Spy:
 @pytest.fixture
 def spy(monkeypatch) -> Spy:
     spy = Spy()
-    for name in ("start", "save_news", "end"):
+    for name in ("start", "save_changes", "end"):
         original = getattr(TaskProgressQuerySet, name)
 
         def seen(self, task_id, *args, name=name, original=original, **kwargs):
@@ -120,17 +121,24 @@ def until(is_so: Callable[[], Any]) -> bool:
     return True
 
 
-def started(task_id: str = "kelp") -> News:
-    news = News(task_id, starts=True, total=100, new_attempt=True, in_background=True)
-    flush(news)
-    return news
+def started(task_id: str = "kelp") -> Report:
+    report = Report(
+        task_id=task_id,
+        starts=True,
+        is_new_attempt=True,
+        in_background=True,
+        is_live=True,
+        total=Assigned(100),
+    )
+    flush(report)
+    return report
 
 
 def progress_of(task_id: str) -> int:
     return rows.get(task_id=task_id).progress
 
 
-def ended(background: module.Background) -> bool:
+def ended(background: module.Writer) -> bool:
     thread = background.thread
     if thread is not None:
         thread.join(10)
@@ -166,8 +174,8 @@ def test_bar_is_written_by_its_caller_without_background_writes(
     with celery_run():
         bar = ProgressBar("kelp", total=10)
 
-    assert not bar._news.in_background
-    assert module.background.thread is None
+    assert not bar._report.in_background
+    assert module.writer.thread is None
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
@@ -177,7 +185,7 @@ def test_bar_is_written_by_its_caller_on_sqlite(celery_run, monkeypatch):
     with celery_run():
         bar = ProgressBar("kelp", total=10)
 
-    assert not bar._news.in_background
+    assert not bar._report.in_background
 
 
 def test_found_bar_of_a_workers_task_is_written_by_the_thread(celery_run, spy):
@@ -226,10 +234,10 @@ def test_loop_is_written_at_most_every_interval(celery_run, spy, settings):
         bar = ProgressBar("kelp", total=None)
         for _ in bar.track(iter(range(10_000))):
             bar.advance()
-        writes = spy.count("save_news")
+        writes = spy.count("save_changes")
 
     assert writes == 0
-    assert spy.count("save_news") == 1
+    assert spy.count("save_changes") == 1
     assert progress_of("kelp") == 20_000
 
 
@@ -257,7 +265,7 @@ def test_open_bar_without_news_beats(celery_run, spy, settings):
         ProgressBar("kelp", total=10)
         before = rows.get().updated_at
 
-        assert spy.wait_for("save_news", 3)
+        assert spy.wait_for("save_changes", 3)
         assert until(lambda: rows.get().updated_at > before)
         assert (rows.get().state, rows.get().progress) == (State.RUNNING, 0)
 
@@ -267,7 +275,7 @@ def test_bar_within_the_interval_of_its_heart_is_left_alone(celery_run, spy):
         ProgressBar("kelp", total=10)
         ProgressBar("other", total=10)
 
-    assert spy.count("save_news") == 0
+    assert spy.count("save_changes") == 0
 
 
 def test_ended_bar_beats_no_more(celery_run, spy, background, settings):
@@ -308,10 +316,10 @@ def test_row_deleted_while_its_task_is_silent_comes_back(celery_run, settings):
 
 
 def test_outage_is_logged_once_and_then_made_up_for(spy, caplog):
-    news = started()
+    report = started()
     spy.error = OperationalError("gone")
-    news.reached = (5, 0)
-    assert spy.wait_for("save_news", 3)
+    report.reached = (5, 0)
+    assert spy.wait_for("save_changes", 3)
 
     spy.error = None
 
@@ -319,19 +327,19 @@ def test_outage_is_logged_once_and_then_made_up_for(spy, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "The progress of task kelp could not be written"
     ]
-    news.is_open = False
+    report.is_live = False
 
 
 def test_each_outage_is_logged(spy, caplog):
-    news = started()
+    report = started()
     for progress in (5, 6):
         spy.error = OperationalError("gone")
-        news.reached = (progress, 0)
-        flush(news)
+        report.reached = (progress, 0)
+        flush(report)
         spy.error = None
-        flush(news)
+        flush(report)
 
-    news.is_open = False
+    report.is_live = False
 
     assert len(caplog.records) == 2
     assert progress_of("kelp") == 6
@@ -364,15 +372,15 @@ def test_end_of_a_task_during_an_outage_is_written_after_it(celery_run, spy, bac
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL to cut connections")
 def test_connection_that_is_cut_is_replaced(caplog):
-    news = started()
+    report = started()
     cut_others()
-    news.reached = (5, 0)
+    report.reached = (5, 0)
 
-    flush(news)
+    flush(report)
 
     assert until(lambda: progress_of("kelp") == 5)
     assert len(caplog.records) == 1
-    news.is_open = False
+    report.is_live = False
 
 
 def cut_others() -> int:
@@ -385,18 +393,18 @@ def cut_others() -> int:
 
 
 def test_other_error_drops_that_write_and_no_later_one(spy, caplog):
-    news = started()
+    report = started()
     spy.error = ValueError("never")
-    news.reached = (5, 0)
-    flush(news)
+    report.reached = (5, 0)
+    flush(report)
     spy.error = None
-    flush(news)
+    flush(report)
     dropped = progress_of("kelp")
 
-    news.step = ("Drying",)
-    flush(news)
+    report.step = Assigned("Drying")
+    flush(report)
 
-    news.is_open = False
+    report.is_live = False
     assert (dropped, progress_of("kelp"), rows.get().step) == (0, 0, "Drying")
     assert len(caplog.records) == 1
 
@@ -429,44 +437,44 @@ def test_locked_row_does_not_hold_up_the_others(caplog):
         assert progress_of("locked") == 0
     flush(locked)
 
-    locked.is_open = other.is_open = False
+    locked.is_live = other.is_live = False
     assert progress_of("locked") == 5
     assert len(caplog.records) == 1
 
 
 def test_nobody_waits_for_longer_than_the_patience(spy, monkeypatch):
-    news, goes_on = started(), threading.Event()
+    report, goes_on = started(), threading.Event()
     monkeypatch.setattr(spy, "saw", lambda name, task_id: goes_on.wait(10))
     monkeypatch.setattr(module, "PATIENCE", 0.01)
-    news.reached = (5, 0)
+    report.reached = (5, 0)
 
-    flush(news)
+    flush(report)
     before = progress_of("kelp")
     goes_on.set()
 
     assert before == 0
     assert until(lambda: progress_of("kelp") == 5)
-    news.is_open = False
+    report.is_live = False
 
 
 def test_end_that_is_said_while_another_is_being_written_is_not_lost(spy, monkeypatch):
-    news = started()
+    report = started()
 
     def saw(name: str, task_id: str) -> None:
         if name == "end":
             monkeypatch.setattr(spy, "saw", lambda name, task_id: None)
-            news.end(Outcome(State.FAILED, overrule=True))
+            report.end(Outcome(State.FAILED, overrule=True))
 
     monkeypatch.setattr(spy, "saw", saw)
-    news.end(Outcome(State.SUCCEEDED))
-    flush(news)
-    flush(news)
+    report.end(Outcome(State.SUCCEEDED))
+    flush(report)
+    flush(report)
 
     assert rows.get().state == State.FAILED
 
 
 def test_thread_that_has_died_is_replaced(background, monkeypatch):
-    monkeypatch.setattr(module.Background, "_attend", broken)
+    monkeypatch.setattr(module.Writer, "_attend", broken)
     with warnings.catch_warnings(), monkeypatch.context() as patched:
         patched.setattr(threading, "excepthook", lambda args: None)
         patched.setattr(module, "PATIENCE", 0.01)
@@ -477,8 +485,8 @@ def test_thread_that_has_died_is_replaced(background, monkeypatch):
     started("other")
 
     assert rows.filter(task_id="other").exists()
-    for news in background.bars:
-        news.is_open = False
+    for report in background.watches:
+        report.is_live = False
 
 
 def broken(*args: object) -> None:
@@ -539,8 +547,8 @@ def test_thread_stays_while_a_bar_is_open(celery_run, background):
 
 
 def test_drain_writes_what_is_owed(background):
-    news = started()
-    news.added = 7
+    report = started()
+    report.added = 7
 
     background.drain()
 
@@ -550,8 +558,8 @@ def test_drain_writes_what_is_owed(background):
 
 def test_drain_waits_for_no_interval(background, settings):
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 3600
-    news = started()
-    news.added = 7
+    report = started()
+    report.added = 7
 
     background.drain()
 
@@ -565,8 +573,8 @@ def test_drain_of_an_idle_process_returns(background):
 
 
 def test_drain_gives_up_in_a_long_outage(background, spy, monkeypatch, caplog):
-    news = started()
-    news.added = 7
+    report = started()
+    report.added = 7
     spy.error = OperationalError("gone")
     with monkeypatch.context() as patched:
         patched.setattr(module, "PATIENCE", 0.05)
@@ -581,8 +589,8 @@ def test_drain_gives_up_in_a_long_outage(background, spy, monkeypatch, caplog):
 
 @pytest.mark.parametrize("signal", [signals.worker_process_shutdown, signals.worker_shutdown])
 def test_shutdown_of_worker_or_child_drains(background, signal):
-    news = started()
-    news.added = 7
+    report = started()
+    report.added = 7
 
     signal.send(sender=None)
 
@@ -590,21 +598,21 @@ def test_shutdown_of_worker_or_child_drains(background, signal):
 
 
 def test_forked_child_has_a_writer_of_its_own(background):
-    news = started()
+    report = started()
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads are what this is about
         child = os.fork()
     if child == 0:
-        fresh = background.thread is None and not background.bars
+        fresh = background.thread is None and not background.watches
         mine = started("child")
-        mine.is_open = False
+        mine.is_live = False
         os._exit(0 if fresh and mine.attempt == 1 else 1)
     _, code = os.waitpid(child, 0)
-    news.reached = (5, 0)
-    flush(news)
+    report.reached = (5, 0)
+    flush(report)
 
-    news.is_open = False
+    report.is_live = False
     assert code == 0
     assert rows.filter(task_id="child").exists()
     assert progress_of("kelp") == 5
@@ -613,11 +621,11 @@ def test_forked_child_has_a_writer_of_its_own(background):
 def test_many_threads_that_open_and_close_bars_lose_nothing(background):
     def work(number: int) -> None:
         for turn in range(10):
-            news = started(f"{number}-{turn}")
-            news.added += 1
-            news.is_open = False
-            news.end(Outcome(State.FAILED))
-            flush(news)
+            report = started(f"{number}-{turn}")
+            report.added += 1
+            report.is_live = False
+            report.end(Outcome(State.FAILED))
+            flush(report)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
