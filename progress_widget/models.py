@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, connections, models, router, transaction
@@ -170,7 +169,9 @@ def _clamped(changes: Mapping[str, Any]) -> Any:
     """Give the expression for the new progress, never over the total of the row."""
     number = models.PositiveBigIntegerField()
     added = Value(changes.get("added", 0), output_field=number)
-    start = Value(changes["progress"], output_field=number) if "progress" in changes else F("progress")
+    start = (
+        Value(changes["progress"], output_field=number) if "progress" in changes else F("progress")
+    )
     reached = models.ExpressionWrapper(start + added, output_field=number)
     if "total" in changes:
         # The literal, not the column: MySQL would read the column's new or old value by the
@@ -259,17 +260,4 @@ class TaskProgress(models.Model):
         """
         return self.is_ended or (
             self.attempt == 0 and bool(self.total) and self.progress == self.total
-        )
-
-    def is_stalled(self, now: datetime) -> bool:
-        """Whether the task should have given a sign of life by now, and has not.
-
-        Only a task's own bar that is written in the background gives any.
-        """
-        silence = now - self.updated_at
-        return (
-            self.state == State.RUNNING
-            and self.attempt > 0
-            and silence > timedelta(seconds=conf.stalled_after)
-            and has_heartbeat()
         )

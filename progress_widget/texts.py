@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 # Rows keep these texts in English; a page shows them in its reader's language.
@@ -24,3 +25,16 @@ SILENT = gettext_noop(
     "No news since %(time)s: the worker may have been stopped. The task goes on when it is "
     "delivered again, and this page will show it."
 )
+
+TEXTS = {
+    "waiting": _("Waiting to start"),
+    "running": _("Running"),
+    "retrying": _("Attempt %(number)s will follow"),
+    "succeeded": _("Complete"),
+    "failed": _("Failed"),
+    "cancelled": _("Cancelled"),
+    "stalled": _("No news"),
+    "unknown": _("This task is no longer known"),
+    "refused": _("This progress can't be shown"),
+}
+"""What a page says of each state, in a few words."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import django
@@ -23,10 +23,9 @@ from django.utils.html import escape
 
 from progress_widget.models import State, TaskProgress
 from progress_widget.reading import media, rendering
-from progress_widget.reading.fragments import Fragment
-from progress_widget.reading.tickets import Ticket
+from progress_widget.reading.fragments import Version, refusal
+from tests.builders import NOON, absent, fragment, saved
 
-NOW = datetime(2026, 3, 14, 14, 3, tzinfo=timezone.utc)
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -59,53 +58,35 @@ PICTURES = [
 ]
 
 
-class Shown(Fragment):
-    """A fragment whose state is given: some are derived from the clock and the database."""
-
-    def __init__(self, row: TaskProgress, *, label: str = "", state: str = "") -> None:
-        self.given = state
-        ticket = Ticket(
-            task_id=row.task_id, user="", label=label, interval=1000, template=rendering.TEMPLATE,
-            language="", since=int(NOW.timestamp()),
-        )  # fmt: skip
-        super().__init__(row, ticket, now=NOW)
-
-    @property
-    def state(self) -> str:  # type: ignore[override]
-        return self.given or super().state
+def bar(row: TaskProgress, *, label: str = "", now: datetime = NOON, was: str = "") -> str:
+    """Return the HTML of a bar as the tag would; ``was`` is a state that its page has shown."""
+    shown = Version(1, was, None, "0" * 8) if was else None
+    of_bar = fragment(row, label=label, now=now, shown=shown)
+    return rendering.render(of_bar, rendering.new_key(), token="token", on_page=True)
 
 
 def row(state: State = State.RUNNING, **values: object) -> TaskProgress:
-    """Give an unsaved row that passes for a saved one."""
-    moments = dict.fromkeys(("created_at", "updated_at"), NOW)
-    found = TaskProgress(task_id="gallery", state=state, attempt=1, **(moments | values))
-    found._state.adding = False
-    return found
-
-
-def bar(row: TaskProgress, *, label: str = "", state: str = "") -> str:
-    """Give the HTML of a bar as the tag would."""
-    return rendering.render(Shown(row, label=label, state=state), rendering.new_key(), on_page=True)
+    return saved(**{"state": state, "total": None, **values})
 
 
 def states(step: str) -> Iterator[tuple[str, str]]:
     """Give a name and a bar for each state."""
     part = {"total": 800, "progress": 336, "step": step}
-    late = NOW - timedelta(minutes=8)
+    late = NOON + timedelta(minutes=8)
     failed = "The shop did not answer. Nothing was changed; try again in a few minutes."
     yield "waiting", bar(row(State.WAITING), label="Import of orders")
-    yield "waiting, late", bar(row(State.WAITING, created_at=late), label="Import of orders")
+    yield "waiting, late", bar(row(State.WAITING), now=late, label="Import of orders")
     yield "running", bar(row(**part), label="Import of orders")
     yield "running, begun", bar(row(total=800, progress=5, step=step), label="Import of orders")
     yield "running, total unknown", bar(row(progress=1234, step=step), label="Import of orders")
-    yield "stalled", bar(row(**part), label="Import of orders", state="stalled")
+    yield "stalled", bar(row(**part), now=late, label="Import of orders")
     yield "retrying", bar(row(State.RETRYING, **part), label="Import of orders")
     yield "succeeded", bar(row(State.SUCCEEDED, total=800, progress=800), label="Import of orders")
     yield "failed", bar(row(State.FAILED, **part, message=failed), label="Import of orders")
     yield "failed, total unknown", bar(row(State.FAILED, progress=12), label="Import of orders")
     yield "cancelled", bar(row(State.CANCELLED, **part), label="Import of orders")
-    yield "unknown", bar(row(State.WAITING), label="Import of orders", state="unknown")
-    yield "refused", rendering.refusal(rendering.new_key(), on_page=True)
+    yield "unknown", bar(absent(), was="running", label="Import of orders")
+    yield "refused", rendering.render(refusal(), rendering.new_key(), on_page=True)
 
 
 def places(step: str) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ import ast
 import gettext
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,15 +19,14 @@ import progress_widget
 from progress_widget.models import State, TaskProgress
 from progress_widget.reading import fragments, rendering
 from progress_widget.reading.fragments import Fragment, Version
-from progress_widget.reading.tickets import Ticket
 from progress_widget.texts import LATE, REASONS, SILENT
+from tests.builders import KEY, NOON, absent, fragment, saved
 
 PACKAGE = Path(progress_widget.__file__).parent
 CATALOGS = sorted(PACKAGE.glob("locale/*/LC_MESSAGES/django.po"))
 MARKS = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[a-zA-Z%]")
 LATIN = re.compile("[A-Za-z]")
-NOON = datetime(2026, 3, 14, 12, tzinfo=timezone.utc)
 NBSP = "\N{NO-BREAK SPACE}"
 each_catalog = pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parts[-3])
 
@@ -75,22 +74,8 @@ def marked_in_templates() -> Iterator[str]:
             yield node.filter_expression.var.literal
 
 
-def made(**values: object) -> TaskProgress:
-    """Give an unsaved row that passes for a saved one."""
-    moments = dict.fromkeys(("created_at", "updated_at"), NOON)
-    row = TaskProgress(task_id="kelp", **{"attempt": 1, "total": 10, **moments, **values})
-    row._state.adding = False
-    return row
-
-
-def ticket(**values: object) -> Ticket:
-    given = {"user": "", "label": "", "interval": 1000, "template": rendering.TEMPLATE}
-    since = int(NOON.timestamp())
-    return Ticket(**{"task_id": "kelp", "language": "", "since": since, **given, **values})
-
-
-def page_of(fragment: Fragment, *, on_page: bool = True) -> BeautifulSoup:
-    html = rendering.render(fragment, "p0123abcd", on_page=on_page)
+def page_of(shown: Fragment, *, on_page: bool = True) -> BeautifulSoup:
+    html = rendering.render(shown, KEY, token="token", on_page=on_page)
     return BeautifulSoup(html, "html.parser")
 
 
@@ -108,18 +93,12 @@ def texts(page: BeautifulSoup) -> list[str]:
 def row_of(state: str) -> TaskProgress:
     """Give a row of each state that a page tells apart, those that are derived included."""
     if state == "late":
-        return made(state=State.WAITING, created_at=NOON - timedelta(days=2))
+        return saved(state=State.WAITING, created_at=NOON - timedelta(days=2))
     if state == fragments.STALLED:
-        return made(progress=5, updated_at=NOON - timedelta(hours=1))
+        return saved(progress=5, updated_at=NOON - timedelta(hours=1))
     if state == fragments.UNKNOWN:
-        return TaskProgress(task_id="kelp", state=State.WAITING)
-    return made(progress=5, state=state, attempt=2)
-
-
-@pytest.fixture(autouse=True)
-def heartbeat(monkeypatch):
-    """Only a bar that is written in the background can stall."""
-    monkeypatch.setattr("progress_widget.models.has_heartbeat", lambda: True)
+        return absent()
+    return saved(progress=5, state=state, attempt=2)
 
 
 # What a person sees.
@@ -127,10 +106,9 @@ def heartbeat(monkeypatch):
 
 @pytest.mark.parametrize("state", [*State, "late", fragments.STALLED, fragments.UNKNOWN])
 def test_fragment_says_nothing_in_another_language(state):
-    fragment = Fragment(row_of(state), ticket(), shown="1.other..00000000", now=NOON)
-
     with translation.override("ar"):
-        said = [*texts(page_of(fragment)), *texts(page_of(fragment, on_page=False))]
+        shown = fragment(row_of(state), shown=Version(1, "other", None, "0" * 8))
+        said = [*texts(page_of(shown)), *texts(page_of(shown, on_page=False))]
 
     assert len(said) > 4
     assert [text for text in said if LATIN.search(text)] == []
@@ -138,21 +116,18 @@ def test_fragment_says_nothing_in_another_language(state):
 
 def test_refusal_says_nothing_in_another_language():
     with translation.override("ar"):
-        html = rendering.refusal("p0123abcd", on_page=True)
+        said = texts(page_of(fragments.refusal()))
 
-    said = texts(BeautifulSoup(html, "html.parser"))
     assert "لا يمكن عرض هذا التقدّم" in said
     assert [text for text in said if LATIN.search(text)] == []
 
 
 def test_announcement_says_nothing_in_another_language():
-    row = made(progress=5, attempt=2)
+    row = saved(progress=5, attempt=2)
     quarter, start = Version(2, "running", 100, "0" * 8), Version(0, "waiting", None, "0" * 8)
 
     with translation.override("ar"):
-        said = [
-            Fragment(row, ticket(), shown=str(v), now=NOON).announcement for v in (quarter, start)
-        ]
+        said = [fragments.announcement(fragment(row), shown) for shown in (quarter, start)]
 
     assert all(said)
     assert [text for text in said if LATIN.search(text)] == []
@@ -188,20 +163,20 @@ def test_admin_is_translated(admin_client):
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_reason_is_stored_in_english_and_shown_in_the_language_of_the_page(reason):
-    fragment = Fragment(made(state=State.FAILED, message=reason), ticket(), now=NOON)
+    row = saved(state=State.FAILED, message=reason)
 
     with translation.override("de"):
-        message = page_of(fragment).select_one(".progressbar__message").text
+        message = page_of(fragment(row)).select_one(".progressbar__message").text
 
     german = {entry.msgid: entry.msgstr for entry in entries(catalog_of("de"))}
     assert message == german[reason] != reason
 
 
 def test_complete_is_stored_in_english_and_shown_in_the_language_of_the_page():
-    fragment = Fragment(made(state=State.SUCCEEDED, step="Complete"), ticket(), now=NOON)
+    row = saved(state=State.SUCCEEDED, step="Complete")
 
     with translation.override("de"):
-        page = page_of(fragment)
+        page = page_of(fragment(row))
 
     assert page.select_one(".progressbar__text").text == "Fertig"
     assert "Complete" not in str(page)
@@ -209,29 +184,29 @@ def test_complete_is_stored_in_english_and_shown_in_the_language_of_the_page():
 
 @pytest.mark.parametrize("message", ["Der Laden schweigt.", "Failed", "Refresh", "100%"])
 def test_message_and_label_of_the_author_are_shown_as_they_are(message):
-    row = made(state=State.FAILED, message=message, label=message)
+    row = saved(state=State.FAILED, message=message, label=message)
 
     with translation.override("ar"):
-        page = page_of(Fragment(row, ticket(), now=NOON))
+        page = page_of(fragment(row))
 
     assert page.select_one(".progressbar__message").text == message
     assert page.select_one(".progressbar__label").text == message
 
 
 def test_step_of_the_author_is_shown_as_it_is_also_at_a_later_attempt():
-    row = made(step="Running", attempt=2)
+    row = saved(step="Running", attempt=2)
 
     with translation.override("de"):
-        text = page_of(Fragment(row, ticket(), now=NOON)).select_one(".progressbar__text").text
+        text = page_of(fragment(row)).select_one(".progressbar__text").text
 
     assert text == "Versuch 2: Running"
 
 
 def test_direction_is_the_pages_but_for_texts_of_any_language():
-    row = made(label="Import", progress=5, state=State.FAILED, message="Too wet.")
+    row = saved(label="Import", progress=5, state=State.FAILED, message="Too wet.")
 
     with translation.override("ar"):
-        page = page_of(Fragment(row, ticket(), now=NOON))
+        page = page_of(fragment(row))
 
     directed = {tag["class"][0]: tag["dir"] for tag in page.select("[dir]")}
     texts_of_any = ("progressbar__label", "progressbar__text", "progressbar__message")
@@ -255,10 +230,10 @@ def test_people_get_the_digits_of_their_language_and_machines_plain_ones(
     settings, language, percent, numbers, grouped
 ):
     settings.USE_THOUSAND_SEPARATOR = grouped
-    row = made(progress=1_234_567, total=10_000_000, label="1")
+    row = saved(progress=1_234_567, total=10_000_000, label="1")
 
     with translation.override(language):
-        page = page_of(Fragment(row, ticket(interval=1_234_500), now=NOON))
+        page = page_of(fragment(row, interval_ms=1_234_500))
 
     bar, meter = page.select_one("[data-state]"), page.select_one("[role=progressbar]")
     if not grouped:
@@ -274,17 +249,13 @@ def test_people_get_the_digits_of_their_language_and_machines_plain_ones(
 
 @pytest.mark.parametrize(("language", "clock"), [("de", "seit 11:00:"), ("ar", "منذ 11:00 ص:")])
 def test_clock_time_is_written_as_the_language_does(language, clock):
-    fragment = Fragment(row_of(fragments.STALLED), ticket(), now=NOON)
-
     with translation.override(language):
-        assert clock in fragment.message
+        assert clock in fragment(row_of(fragments.STALLED)).message
 
 
 def test_time_of_another_day_has_the_date_as_the_language_writes_it():
-    fragment = Fragment(row_of("late"), ticket(), now=NOON)
-
     with translation.override("de"):
-        assert "seit 12.03.2026 12:00 auf" in fragment.message
+        assert "seit 02.05.2026 12:00 auf" in fragment(row_of("late")).message
 
 
 # The poll.
@@ -407,9 +378,7 @@ def test_texts_that_rows_keep_are_known_to_the_catalogs():
 
 def test_date_is_written_as_the_language_has_it():
     with translation.override("ar"):
-        fragment = Fragment(row_of("late"), ticket(), now=NOON)
-
-        assert "12\u200f/03\u200f/2026" in fragment.message
+        assert "2\u200f/05\u200f/2026" in fragment(row_of("late")).message
 
 
 @pytest.mark.django_db

@@ -7,7 +7,14 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from progress_widget.models import MAX_NUMBER, State, TaskProgress, TaskProgressQuerySet, cropped
+from progress_widget.models import (
+    MAX_NUMBER,
+    State,
+    TaskProgress,
+    TaskProgressQuerySet,
+    cropped,
+    has_heartbeat,
+)
 
 pytestmark = pytest.mark.django_db
 rows = TaskProgress.objects
@@ -340,43 +347,20 @@ class Vendor:
         self.vendor = vendor
 
 
-def is_stalled(seconds=31, **values):
-    now = timezone.now()
-    values = {"attempt": 1, "updated_at": now - timedelta(seconds=seconds)} | values
-    return TaskProgress(task_id="kelp", total=10, **values).is_stalled(now)
+def test_tasks_have_a_heartbeat(heartbeat):
+    assert has_heartbeat()
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(31, True), (29, False), (-5, False)])
-def test_run_that_is_silent_for_long_is_stalled(heartbeat, seconds, expected):
-    assert is_stalled(seconds) == expected
-
-
-def test_how_long_a_silence_is_long_is_a_setting(heartbeat, settings):
-    settings.PROGRESS_WIDGET_STALLED_AFTER = 60
-
-    assert not is_stalled(59)
-    assert is_stalled(61)
-
-
-@pytest.mark.parametrize("state", [state for state in State if state != State.RUNNING])
-def test_only_what_runs_can_stall(heartbeat, state):
-    assert not is_stalled(state=state)
-
-
-def test_row_that_no_run_owns_never_stalls(heartbeat):
-    assert not is_stalled(attempt=0)
-
-
-def test_without_background_writes_nothing_stalls(heartbeat, settings):
+def test_without_background_writes_there_is_no_heartbeat(heartbeat, settings):
     settings.PROGRESS_WIDGET_BACKGROUND_WRITES = False
 
-    assert not is_stalled()
+    assert not has_heartbeat()
 
 
-def test_on_sqlite_nothing_stalls(monkeypatch):
+def test_on_sqlite_there_is_no_heartbeat(monkeypatch):
     monkeypatch.setattr("progress_widget.models.connections", {"default": Vendor("sqlite")})
 
-    assert not is_stalled()
+    assert not has_heartbeat()
 
 
 def test_heartbeat_moves_the_time_and_nothing_else():

@@ -9,15 +9,22 @@ from progress_widget.conf import conf
 from progress_widget.reading.tickets import Ticket
 
 
-def may_view(request: HttpRequest | None, ticket: Ticket) -> bool:
-    """Whether this request may see the ticket's task: its own user, whom CAN_VIEW does not refuse.
+def user_of(request: HttpRequest) -> str:
+    """Return the primary key of the user who is logged in, as text, or "" if nobody is."""
+    user = getattr(request, "user", None)
+    return str(user.pk) if user is not None and user.is_authenticated else ""
 
-    CAN_VIEW can't be asked without a request: then nobody may.
+
+def may_view(request: HttpRequest | None, ticket: Ticket) -> bool:
+    """Whether this request may see the ticket's task: its own user, unless CAN_VIEW refuses.
+
+    A ticket that is nobody's admits everybody who has it, and the user is not looked at. CAN_VIEW
+    cannot be asked without a request: then nobody may.
     """
     can_view = conf.can_view
     if request is None:
         return can_view is None
-    if not ticket.admits(request):
+    if ticket.user and ticket.user != user_of(request):
         return False
     try:
         return can_view is None or bool(can_view(request, ticket.task_id))

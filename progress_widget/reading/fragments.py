@@ -1,40 +1,27 @@
-"""What one bar shows at one moment."""
+"""What one bar shows at one moment: frozen data, made from a row without looking anything up."""
 
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.formats import date_format, number_format
-from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import get_language, gettext
 
-from progress_widget.conf import conf
 from progress_widget.models import State, TaskProgress
-from progress_widget.reading import tickets
 from progress_widget.reading.tickets import Ticket
-from progress_widget.texts import ERROR, LATE, REASONS, SILENT
+from progress_widget.texts import ERROR, LATE, REASONS, SILENT, TEXTS
 
-SLOWEST = 10_000
 STALLED = "stalled"
 UNKNOWN = "unknown"
 REFUSED = "refused"
-
-TEXTS = {
-    State.WAITING: _("Waiting to start"),
-    State.RUNNING: _("Running"),
-    State.RETRYING: _("Attempt %(number)s will follow"),
-    State.SUCCEEDED: _("Complete"),
-    State.FAILED: _("Failed"),
-    State.CANCELLED: _("Cancelled"),
-    STALLED: _("No news"),
-    UNKNOWN: _("This task is no longer known"),
-    REFUSED: _("This progress can't be shown"),
-}
+SLOWEST_MS = 10_000
 
 
 class Version(NamedTuple):
@@ -42,17 +29,23 @@ class Version(NamedTuple):
 
     attempt: int
     state: str
+
     tenths: int | None
     """Tenths of a percent; None while the total is unknown."""
+
     digest: str
 
     def __str__(self) -> str:
         tenths = "" if self.tenths is None else self.tenths
         return f"{self.attempt}.{self.state}.{tenths}.{self.digest}"
 
+    @property
+    def quarter(self) -> int:
+        return (self.tenths or 0) // 250
+
     @classmethod
     def parse(cls, text: str) -> Version | None:
-        """Give what ``v`` says; None when it is not what this package writes."""
+        """Return what ``v`` says, or None if this package has not written it."""
         found = re.fullmatch(r"([0-9]{1,10})\.([a-z]{1,16})\.([0-9]{0,4})\.([0-9a-f]{8})", text)
         if found is None:
             return None
@@ -60,169 +53,194 @@ class Version(NamedTuple):
         return cls(int(attempt), state, int(tenths) if tenths else None, digest)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Fragment:
-    """What one bar shows at one moment. Templates get it as ``fragment``.
+    """What one bar shows. Templates get it as ``fragment``."""
 
-    Args:
-        shown: ``v`` as the page sent it; "" at the first rendering.
-        now: Aware, but naive where USE_TZ is off; None: the present.
-    """
+    state: str
+    """A State, or "stalled"; "unknown" for a row that is there no more; "refused"."""
 
-    def __init__(
-        self, row: TaskProgress, ticket: Ticket, *, shown: str = "", now: datetime | None = None
-    ) -> None:
-        self.row = row
-        self.ticket = ticket
-        self.shown = Version.parse(shown)
-        self.now = now or timezone.now()
+    text: str
+    """What is going on, in a few words."""
 
-    @property
-    def has_row(self) -> bool:
-        """Whether anything has been recorded for the task."""
-        return not self.row._state.adding
+    is_finished: bool = False
+    """Whether the page stops asking."""
 
-    @cached_property
-    def state(self) -> str:
-        """What has become of the task, as the page says it.
+    attempt: int = 0
 
-        A State; or "stalled"; or "unknown": the page has shown a row that is there no more. A
-        shared bar that nobody ends has succeeded when it is at its total.
-        """
-        if not self.has_row and self.shown is not None and self.shown.state != State.WAITING:
-            return UNKNOWN
-        if self.row.is_finished and not self.row.is_ended:
-            return State.SUCCEEDED.value
-        return STALLED if self.row.is_stalled(self.now) else str(self.row.state)
+    percent: float | None = None
+    """0 to 100; None while it is unknown, or nothing has begun."""
 
-    @property
-    def is_finished(self) -> bool:
-        """Whether the page stops asking."""
-        return self.row.is_finished
+    as_percent: str = ""
+    """The percentage with the digits of the language."""
 
-    @property
-    def percent(self) -> float | None:
-        """0 to 100, or None: unknown, or nothing has begun."""
-        return None if self.state in (State.WAITING, UNKNOWN) else self.row.percent
+    numbers: str = ""
+    """How much of how much, where that says more than the percentage."""
 
-    @property
-    def as_percent(self) -> str:
-        """The percentage with the digits of the active language."""
-        if self.percent is None:
-            return ""
-        # Translators: a percentage; some languages put a space before the sign.
-        return gettext("%(number)s%%") % {"number": number_format(self.percent, 1)}
+    label: str = ""
+    """What the task is."""
 
-    @property
-    def label(self) -> str:
-        """What the task is; "" when neither page nor row says it."""
-        return self.ticket.label or self.row.label
+    message: str = ""
+    """What a person should know besides, and can do."""
 
-    @property
-    def numbers(self) -> str:
-        """How much of how much, where that says more than the percentage."""
-        row = self.row
-        if self.state in (State.WAITING, UNKNOWN) or row.total == 100 or not row.progress:
-            return ""
-        progress = number_format(row.progress)
-        if row.total is None:
-            return progress
-        return gettext("%(progress)s of %(total)s") % {
-            "progress": progress,
-            "total": number_format(row.total),
-        }
-
-    @property
-    def text(self) -> str:
-        """What is going on, in a few words."""
-        row = self.row
-        text = str(TEXTS.get(self.state, self.state))
-        if self.state == State.RETRYING:
-            return text % {"number": number_format(row.attempt + 1)}
-        if self.state != State.RUNNING:
-            return text
-        if row.attempt < 2:
-            return row.step or text
-        attempt = gettext("Attempt %(number)s") % {"number": number_format(row.attempt)}
-        return ": ".join(filter(None, (attempt, row.step)))
-
-    @property
-    def message(self) -> str:
-        """What a person should know besides, and can do; or ""."""
-        if self.state == State.WAITING:
-            return self._since(LATE, self._waiting_since) if self.is_late else ""
-        if self.state == STALLED:
-            return self._since(SILENT, self.row.updated_at)
-        if self.state == UNKNOWN:
-            return gettext("What was recorded of it has been removed.")
-        if self.state == State.RETRYING:
-            return gettext("The last attempt did not succeed. Nothing needs to be done.")
-        reason = self.row.message or (ERROR if self.state == State.FAILED else "")
-        return gettext(reason) if reason in REASONS else reason
-
-    @property
-    def interval(self) -> int:
-        """Milliseconds until the next poll; longer while there is little to expect."""
-        interval = self.ticket.interval
-        slow = self.is_late or self.state in (STALLED, UNKNOWN)
-        return max(interval, min(interval * 5, SLOWEST)) if slow else interval
-
-    @cached_property
-    def is_late(self) -> bool:
-        """Whether the task has waited for longer than STALLED_AFTER."""
-        waited = self.now - self._waiting_since
-        return self.state == State.WAITING and waited > timedelta(seconds=conf.stalled_after)
+    interval_ms: int = 0
+    """Milliseconds until the next poll."""
 
     @cached_property
     def version(self) -> Version:
-        """What this fragment shows."""
-        said = (self.label, self.text, self.message, self.numbers, self.interval, self.is_finished)
+        """What tells this fragment from any other; all that it shows goes into the digest."""
         tenths = None if self.percent is None else round(self.percent * 10)
-        digest = blake2b(repr(said).encode(errors="replace"), digest_size=4).hexdigest()
-        return Version(self.row.attempt, self.state, tenths, digest)
+        digest = blake2b(repr(self).encode(errors="replace"), digest_size=4).hexdigest()
+        return Version(self.attempt, self.state, tenths, digest)
 
-    @property
-    def is_shown(self) -> bool:
-        """Whether the page shows just this."""
-        return self.version == self.shown
 
-    @property
-    def announcement(self) -> str:
-        """What a screen reader is to say: at the start, at quarters, at the end and at trouble."""
-        if self.shown is None:
-            return ""
-        if self.version.state != self.shown.state:
-            parts = (self.label, self.text, self.message)
-            return ": ".join(filter(None, parts))
-        if _quarter(self.version) > _quarter(self.shown):
-            return " ".join(filter(None, (self.label, self.as_percent)))
+class Moment(NamedTuple):
+    """When a fragment is made, and what the settings say of it."""
+
+    now: datetime
+    """Aware, but naive where USE_TZ is off."""
+
+    patience: timedelta
+    """STALLED_AFTER."""
+
+    interval_ms: int
+    """POLL_INTERVAL, in milliseconds."""
+
+    has_heartbeat: bool
+    """Whether a task's bar gives signs of life."""
+
+
+def fragment_of(
+    row: TaskProgress, ticket: Ticket, moment: Moment, *, shown: Version | None = None
+) -> Fragment:
+    """Return what a bar shows of a row, in the active language.
+
+    Args:
+        shown: What the page shows; None for a page that shows nothing yet.
+    """
+    state = _state_of(row, moment, shown)
+    has_begun = state not in (State.WAITING, UNKNOWN)
+    is_slow = state in (STALLED, UNKNOWN) or is_late(row, ticket, moment)
+    percent = row.percent if has_begun else None
+    interval_ms = ticket.interval_ms or moment.interval_ms
+    return Fragment(
+        state=state,
+        text=_text_of(row, state),
+        is_finished=row.is_finished,
+        attempt=row.attempt,
+        percent=percent,
+        as_percent="" if percent is None else _as_percent(percent),
+        numbers=_numbers_of(row) if has_begun else "",
+        label=ticket.label or row.label,
+        message=_message_of(row, state, ticket, moment),
+        interval_ms=max(interval_ms, min(interval_ms * 5, SLOWEST_MS)) if is_slow else interval_ms,
+    )
+
+
+def refusal() -> Fragment:
+    """Return a finished fragment that says that the progress can't be shown, and no more."""
+    return Fragment(state=REFUSED, text=str(TEXTS[REFUSED]), is_finished=True)
+
+
+def announcement(fragment: Fragment, shown: Version | None) -> str:
+    """Return what a screen reader says: at the start, at quarters, at the end and at trouble."""
+    if shown is None:
         return ""
-
-    @property
-    def token(self) -> str:
-        """The token of the next poll."""
-        return tickets.sign(self.ticket)
-
-    @property
-    def _waiting_since(self) -> datetime:
-        if self.has_row:
-            return self.row.created_at
-        # As now is: aware, or naive where USE_TZ is off.
-        return datetime.fromtimestamp(self.ticket.since, tz=self.now.tzinfo)
-
-    def _since(self, sentence: str, moment: datetime) -> str:
-        return gettext(sentence) % {"time": self._clock(moment)}
-
-    def _clock(self, moment: datetime) -> str:
-        """Clock time, with the date when that is another day's."""
-        local, today = moment, self.now
-        if timezone.is_aware(today):  # as with USE_TZ
-            local, today = timezone.localtime(moment), timezone.localtime(today)
-        time = date_format(local, "TIME_FORMAT")
-        if local.date() == today.date():
-            return time
-        # Not SHORT_DATETIME_FORMAT: where a language has none, Django takes the American one.
-        return f"{date_format(local, 'SHORT_DATE_FORMAT')} {time}"
+    version = fragment.version
+    if version.state != shown.state:
+        return ": ".join(filter(None, (fragment.label, fragment.text, fragment.message)))
+    if version.quarter > shown.quarter:
+        return " ".join(filter(None, (fragment.label, fragment.as_percent)))
+    return ""
 
 
-def _quarter(version: Version) -> int:
-    return (version.tenths or 0) // 250
+def is_late(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
+    """Whether the task has waited for longer than STALLED_AFTER."""
+    waited = moment.now - _waiting_since(row, ticket, moment)
+    return row.state == State.WAITING and waited > moment.patience
+
+
+def in_language(language: str) -> AbstractContextManager[None]:
+    """Speak a language for a while; "" for the one that is spoken already."""
+    if language in ("", get_language()):  # to activate it again would cost as much as a query
+        return nullcontext()
+    return translation.override(language)
+
+
+def _state_of(row: TaskProgress, moment: Moment, shown: Version | None) -> str:
+    if row._state.adding and shown is not None and shown.state != State.WAITING:
+        return UNKNOWN
+    if row.is_finished and not row.is_ended:
+        return State.SUCCEEDED.value  # a shared bar that nobody ends
+    return STALLED if _is_stalled(row, moment) else str(row.state)
+
+
+def _is_stalled(row: TaskProgress, moment: Moment) -> bool:
+    """Whether the task should have given a sign of life by now, and has not.
+
+    Only a task's own bar that is written in the background gives any.
+    """
+    is_silent = moment.now - row.updated_at > moment.patience
+    return is_silent and row.state == State.RUNNING and row.attempt > 0 and moment.has_heartbeat
+
+
+def _text_of(row: TaskProgress, state: str) -> str:
+    text = str(TEXTS.get(state, state))
+    if state == State.RETRYING:
+        return text % {"number": number_format(row.attempt + 1)}
+    if state != State.RUNNING:
+        return text
+    if row.attempt < 2:
+        return row.step or text
+    attempt = gettext("Attempt %(number)s") % {"number": number_format(row.attempt)}
+    return ": ".join(filter(None, (attempt, row.step)))
+
+
+def _message_of(row: TaskProgress, state: str, ticket: Ticket, moment: Moment) -> str:
+    if state == State.WAITING:
+        if not is_late(row, ticket, moment):
+            return ""
+        return gettext(LATE) % {"time": _clock(_waiting_since(row, ticket, moment), moment.now)}
+    if state == STALLED:
+        return gettext(SILENT) % {"time": _clock(row.updated_at, moment.now)}
+    if state == UNKNOWN:
+        return gettext("What was recorded of it has been removed.")
+    if state == State.RETRYING:
+        return gettext("The last attempt did not succeed. Nothing needs to be done.")
+    reason = row.message or (ERROR if state == State.FAILED else "")
+    return gettext(reason) if reason in REASONS else reason
+
+
+def _numbers_of(row: TaskProgress) -> str:
+    if row.total == 100 or not row.progress:
+        return ""
+    progress = number_format(row.progress)
+    if row.total is None:
+        return progress
+    return gettext("%(progress)s of %(total)s") % {
+        "progress": progress,
+        "total": number_format(row.total),
+    }
+
+
+def _as_percent(percent: float) -> str:
+    # Translators: a percentage; some languages put a space before the sign.
+    return gettext("%(number)s%%") % {"number": number_format(percent, 1)}
+
+
+def _waiting_since(row: TaskProgress, ticket: Ticket, moment: Moment) -> datetime:
+    if not row._state.adding:
+        return row.created_at
+    # As now is: aware, or naive where USE_TZ is off.
+    return datetime.fromtimestamp(ticket.rendered_at, tz=moment.now.tzinfo)
+
+
+def _clock(moment: datetime, now: datetime) -> str:
+    """Return the clock time, with the date if that is another day's."""
+    if timezone.is_aware(now):  # as with USE_TZ
+        moment, now = timezone.localtime(moment), timezone.localtime(now)
+    time = date_format(moment, "TIME_FORMAT")
+    if moment.date() == now.date():
+        return time
+    # Not SHORT_DATETIME_FORMAT: where a language has none, Django takes the American one.
+    return f"{date_format(moment, 'SHORT_DATE_FORMAT')} {time}"

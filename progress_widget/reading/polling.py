@@ -1,20 +1,51 @@
-"""From tickets to fragments."""
+"""From tickets to fragments: what has to be looked up is looked up here, in one query."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.utils import timezone
+
 from progress_widget import queues
-from progress_widget.models import TaskProgress
-from progress_widget.reading.fragments import Fragment
+from progress_widget.conf import conf
+from progress_widget.models import TaskProgress, has_heartbeat
+from progress_widget.reading.fragments import (
+    Fragment,
+    Moment,
+    Version,
+    fragment_of,
+    in_language,
+    is_late,
+)
 from progress_widget.reading.tickets import Ticket
 
 
-def look_up(ticket: Ticket, shown: str) -> Fragment:
-    """Give what there is to show; a task that never got a row may be known to the backend."""
-    row = TaskProgress.objects.for_tasks([ticket.task_id])[ticket.task_id]
-    fragment = Fragment(row, ticket, shown=shown)
-    if fragment.is_late and not fragment.has_row:
-        state = queues.result(ticket.task_id)
-        if state is not None:
-            row = TaskProgress(task_id=ticket.task_id, state=state, total=0)
-            return Fragment(row, ticket, shown=shown)
-    return fragment
+def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
+    """Return the fragment for each ticket and what its page shows."""
+    rows = TaskProgress.objects.for_tasks(ticket.task_id for ticket, _ in polls)
+    moment = present()
+    fragments = []
+    for ticket, shown in polls:
+        row = _known(rows[ticket.task_id], ticket, moment)
+        with in_language(ticket.language):
+            fragments.append(fragment_of(row, ticket, moment, shown=shown))
+    return fragments
+
+
+def present() -> Moment:
+    """Return the present moment, and what the settings say of it."""
+    return Moment(
+        now=timezone.now(),
+        patience=timedelta(seconds=conf.stalled_after),
+        interval_ms=round(conf.poll_interval * 1000),
+        has_heartbeat=has_heartbeat(),
+    )
+
+
+def _known(row: TaskProgress, ticket: Ticket, moment: Moment) -> TaskProgress:
+    """Return the row, or what the queue knows of a task that has long had none."""
+    if not row._state.adding or not is_late(row, ticket, moment):
+        return row
+    state = queues.result(ticket.task_id)
+    return row if state is None else TaskProgress(task_id=row.task_id, state=state, total=0)

@@ -1,4 +1,4 @@
-"""From the row to HTML: the only module that renders templates, for tag, view and admin."""
+"""From fragments to HTML: the only module that renders templates, for tag, view and admin."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
-from progress_widget.conf import conf
 from progress_widget.models import TASK_ID_LENGTH, TaskProgress, cropped
 from progress_widget.reading import tickets
-from progress_widget.reading.access import may_view
-from progress_widget.reading.fragments import REFUSED, TEXTS, Fragment
+from progress_widget.reading.access import may_view, user_of
+from progress_widget.reading.fragments import Fragment, fragment_of, refusal
+from progress_widget.reading.polling import look_up, present
 from progress_widget.reading.tickets import Ticket
 
 TEMPLATE = "progress_widget/progressbar.html"
@@ -31,7 +32,7 @@ def progressbar(
     interval: float | None = None,
     template: str = TEMPLATE,
 ) -> SafeString:
-    """Give the HTML of a bar for a page, which htmx then keeps up to date.
+    """Return the HTML of a bar for a page, which htmx then keeps up to date.
 
     Args:
         task: A task id, a row, a bar, an ``AsyncResult`` or anything else with a ``task_id`` or an
@@ -49,47 +50,55 @@ def progressbar(
         return SafeString("")
     ticket = Ticket(
         task_id=task_id,
-        user="" if request is None else tickets.user_of(request),
+        user="" if request is None else user_of(request),
         label=cropped(label or "", LABEL_LENGTH),
-        interval=_milliseconds(conf.poll_interval if interval is None else interval),
-        template=template,
+        template="" if template == TEMPLATE else template,
         language=get_language() or "",
-        since=int(timezone.now().timestamp()),
+        interval_ms=None if interval is None else _milliseconds(interval),
+        rendered_at=int(timezone.now().timestamp()),
     )
-    key = new_key()
     if not may_view(request, ticket):
-        return refusal(key, on_page=True)
-    row = task if isinstance(task, TaskProgress) else None
-    row = row or TaskProgress.objects.for_tasks([task_id])[task_id]
-    return render(Fragment(row, ticket), key, on_page=True)
+        return render(refusal(), new_key(), on_page=True)
+    if isinstance(task, TaskProgress):
+        fragment = fragment_of(task, ticket, present())
+    else:
+        [fragment] = look_up([(ticket, None)])
+    token = tickets.sign(ticket)
+    return render(fragment, new_key(), token=token, template=template, on_page=True)
 
 
-def render(fragment: Fragment, key: str, *, on_page: bool = False) -> SafeString:
-    """Give a fragment's HTML; on a page, within its wrapper."""
-    return render_to_string(
-        fragment.ticket.template,
-        {"fragment": fragment, "key": key, "on_page": on_page},
-    )
+def render(
+    fragment: Fragment,
+    key: str,
+    *,
+    token: str = "",
+    template: str = "",
+    announcement: str = "",
+    on_page: bool = False,
+) -> SafeString:
+    """Return the HTML of a fragment.
 
-
-def refusal(key: str, *, on_page: bool = False) -> SafeString:
-    """Give a finished fragment that says that the progress can't be shown, and no more."""
-    fragment = {
-        "state": REFUSED,
-        "text": TEXTS[REFUSED],
-        "is_finished": True,
-        "percent": None,
-        "as_percent": "",
-        "label": "",
-        "numbers": "",
-        "message": "",
-        "announcement": TEXTS[REFUSED],
+    Args:
+        key: What the ids of its elements begin with.
+        token: For the next poll; a finished fragment needs none.
+        template: "" for the package's own.
+        announcement: What a screen reader says besides.
+        on_page: Whether the page needs the wrapper, too.
+    """
+    context = {
+        "fragment": fragment,
+        "key": key,
+        "announcement": announcement,
+        "on_page": on_page,
     }
-    return render_to_string(TEMPLATE, {"fragment": fragment, "key": key, "on_page": on_page})
+    if not fragment.is_finished:
+        path = reverse("progress_widget:poll", kwargs={"token": token})
+        context["poll_url"] = f"{path}?k={key}&v={fragment.version}"
+    return render_to_string(template or TEMPLATE, context)
 
 
 def task_id_of(task: Any) -> str:
-    """Give the task id of whatever a page may have in hand; "" where there is none."""
+    """Return the task id of whatever a page may have in hand, or "" if there is none."""
     for name in ("task_id", "id"):
         if hasattr(task, name):
             task = getattr(task, name)
@@ -98,12 +107,12 @@ def task_id_of(task: Any) -> str:
 
 
 def new_key() -> str:
-    """Give a key for one rendering, from which its element ids are made."""
+    """Return a key for one rendering, with which the ids of its elements begin."""
     return f"p{secrets.token_hex(4)}"
 
 
 def valid_key(text: str) -> str:
-    """Give the key that a poll sent, or a new one where that is none."""
+    """Return the key that a poll sent, or a new one if that is none."""
     return text if re.fullmatch(r"p[0-9a-f]{8}", text) else new_key()
 
 

@@ -1,60 +1,94 @@
-"""Poll tokens: what a poll URL carries, signed, so that a stranger can neither guess nor choose."""
+"""What a poll's URL carries, signed, so that a stranger can neither guess nor choose anything."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 from django.core import signing
-from django.http import HttpRequest
 
 from progress_widget.conf import conf
 
-SALT = "progress_widget.poll"
+SALT = "progress_widget.ticket"
+
+# What a packed ticket begins with says how its task id is kept.
+AS_UUID, AS_TEXT = b"\1", b"\2"
+UUID_LENGTH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """One rendering of ``{% progressbar %}``: all that a poll needs to render as the page did.
-
-    Attributes:
-        user: Primary key of the user that the page was rendered for, as text; "": nobody's.
-        interval: Milliseconds between two polls.
-        since: When the page was rendered, in seconds of the epoch.
-    """
+    """What a poll needs to render a bar as ``{% progressbar %}`` did."""
 
     task_id: str
-    user: str
-    label: str
-    interval: int
-    template: str
-    language: str
-    since: int
 
-    def admits(self, request: HttpRequest) -> bool:
-        """Whether the one who asks is the one the page was rendered for.
+    user: str = ""
+    """Primary key, as text, of the user for whom the page was rendered; "" for nobody."""
 
-        A ticket that is nobody's admits everybody who has it, and does not look at the user.
-        """
-        return not self.user or self.user == user_of(request)
+    label: str = ""
+    template: str = ""
+    """"" for the package's own."""
 
+    language: str = ""
 
-def user_of(request: HttpRequest) -> str:
-    """Give the primary key of the user who is logged in, as text; "": nobody is."""
-    user = getattr(request, "user", None)
-    return str(user.pk) if user is not None and user.is_authenticated else ""
+    interval_ms: int | None = None
+    """Milliseconds between two polls; None means POLL_INTERVAL."""
+
+    rendered_at: int = 0
+    """When the page was rendered, in seconds since the epoch; set by signing."""
 
 
 def sign(ticket: Ticket) -> str:
-    """Give the token of a ticket: text for a URL's path, good for RETENTION_DAYS."""
-    return signing.dumps(asdict(ticket), salt=SALT, compress=True)
+    """Return the token of a ticket: text for a URL's path, good for RETENTION_DAYS."""
+    return signing.dumps(ticket, salt=SALT, serializer=_Packer)
 
 
 def read(token: str) -> Ticket | None:
-    """Give the ticket of a token; None when the token is forged or too old."""
+    """Return the ticket of a token, or None if the token is forged or too old."""
+    max_age = timedelta(days=conf.retention_days)
     try:
-        ticket = signing.loads(token, salt=SALT, max_age=timedelta(days=conf.retention_days))
-        return Ticket(**ticket)
-    except (signing.BadSignature, TypeError, UnicodeEncodeError):
-        # TypeError: signed by another release; UnicodeEncodeError: half a surrogate pair
+        values = signing.loads(token, salt=SALT, serializer=_Packer, max_age=max_age)
+    except (signing.BadSignature, UnicodeEncodeError, ValueError):
+        # UnicodeEncodeError: half a surrogate pair; ValueError: signed by another release
         return None
+    timestamp = token.rsplit(":", 2)[1]
+    return Ticket(**values, rendered_at=signing.b62_decode(timestamp))
+
+
+class _Packer:
+    """Packs a ticket into a few bytes: a page of a hundred bars sends a hundred at once.
+
+    A UUID takes 16 bytes, and options that nobody chose take none. No text here has a NUL.
+    """
+
+    def dumps(self, ticket: Ticket) -> bytes:
+        interval_ms = "" if ticket.interval_ms is None else str(ticket.interval_ms)
+        options = (ticket.language, ticket.user, interval_ms, ticket.label, ticket.template)
+        packed = "\0".join(options).rstrip("\0").encode()
+        try:
+            uuid = UUID(ticket.task_id)
+        except ValueError:
+            uuid = None
+        if uuid is not None and str(uuid) == ticket.task_id:
+            return AS_UUID + uuid.bytes + packed
+        return AS_TEXT + ticket.task_id.encode() + b"\0" + packed
+
+    def loads(self, data: bytes) -> dict[str, Any]:
+        kind, rest = data[:1], data[1:]
+        if kind == AS_UUID:
+            task_id, packed = str(UUID(bytes=rest[:UUID_LENGTH])), rest[UUID_LENGTH:].decode()
+        elif kind == AS_TEXT:
+            task_id, _, packed = rest.decode().partition("\0")
+        else:
+            raise ValueError("packed by another release")
+        language, user, interval_ms, label, template = f"{packed}\0\0\0\0".split("\0")[:5]
+        return {
+            "task_id": task_id,
+            "language": language,
+            "user": user,
+            "interval_ms": int(interval_ms) if interval_ms else None,
+            "label": label,
+            "template": template,
+        }

@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 
 from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress
+from progress_widget.reading import fragments
 from tests.browser.visitor import MANY_BARS_INTERVAL, Visitor, tag
 
 ONE_HTMX = pytest.mark.parametrize("htmx", ["2"], indirect=True)
@@ -101,7 +102,7 @@ def states(visitor: Visitor, settings: Any, monkeypatch: pytest.MonkeyPatch) -> 
     rows.filter(task_id="gone").delete()
     rows.filter(task_id="stalled").update(progress=6)
     # Not every database has a heartbeat.
-    monkeypatch.setattr(TaskProgress, "is_stalled", lambda row, now: row.task_id == "stalled")
+    monkeypatch.setattr(fragments, "_is_stalled", lambda row, moment: row.task_id == "stalled")
     settings.PROGRESS_WIDGET_CAN_VIEW = "tests.browser.views.may_view"
 
     for name, state in STATES.items():

@@ -1,45 +1,24 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 import pytest
 from bs4 import BeautifulSoup
 from django.utils import translation
 
 from progress_widget.models import State, TaskProgress
-from progress_widget.reading.fragments import TEXTS, Fragment, Version
+from progress_widget.reading.fragments import Fragment, Version, announcement
 from progress_widget.reading.rendering import progressbar, render
-from progress_widget.reading.tickets import Ticket
-
-NOON = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
-
-
-def ticket(**values) -> Ticket:
-    values = {
-        "task_id": "kelp",
-        "user": "",
-        "label": "",
-        "interval": 1000,
-        "template": "progress_widget/progressbar.html",
-        "language": "en",
-        "since": int(NOON.timestamp()),
-    } | values
-    return Ticket(**values)
+from progress_widget.texts import TEXTS
+from tests.builders import KEY, NOON, absent, fragment, saved
 
 
-def made(**values) -> TaskProgress:
-    """Give a row as the database would, without one."""
-    row = TaskProgress(**{"task_id": "kelp", "total": 10, "attempt": 1} | values)
-    row._state.adding = False
-    return row
+def html_of(shown: Fragment, **options) -> str:
+    return render(shown, KEY, token="token", **options)
 
 
-def absent() -> TaskProgress:
-    return TaskProgress(task_id="kelp", state=State.WAITING)
-
-
-def shown(row: TaskProgress, **values) -> str:
-    return str(Fragment(row, ticket(**values), now=NOON).version)
+def version_of(row: TaskProgress) -> Version:
+    return fragment(row).version
 
 
 def later(seconds: float) -> datetime:
@@ -50,9 +29,9 @@ def later(seconds: float) -> datetime:
 
 
 def test_bar_is_for_machines_what_it_is_for_people():
-    row = made(progress=5, step="Drying")
+    row = saved(progress=5, step="Drying")
 
-    html = render(Fragment(row, ticket(label="Kelp"), now=NOON), "p0123abcd")
+    html = html_of(fragment(row, label="Kelp"))
 
     bar = BeautifulSoup(html, "html.parser").select_one("[data-state]")
     meter = bar.select_one("[role=progressbar]")
@@ -63,9 +42,9 @@ def test_bar_is_for_machines_what_it_is_for_people():
     assert [text in bar.text for text in ("Kelp", "50.0%", "Drying", "5 of 10")] == [True] * 4
 
 
-@pytest.mark.parametrize("row", [made(total=None, progress=5), absent()])
+@pytest.mark.parametrize("row", [saved(total=None, progress=5), absent()])
 def test_bar_without_a_percentage_has_no_value(row):
-    html = render(Fragment(row, ticket(), now=NOON), "p0123abcd")
+    html = html_of(fragment(row))
 
     bar = BeautifulSoup(html, "html.parser").select_one("[data-state]")
     assert not bar.has_attr("data-percent")
@@ -75,10 +54,10 @@ def test_bar_without_a_percentage_has_no_value(row):
 
 def test_percentage_has_the_digits_of_the_language_but_not_for_machines(settings):
     settings.USE_THOUSAND_SEPARATOR = True
-    row = made(progress=3333, total=10_000)
+    row = saved(progress=3333, total=10_000)
 
     with translation.override("de"):
-        html = render(Fragment(row, ticket(), now=NOON), "p0123abcd")
+        html = html_of(fragment(row))
 
     bar = BeautifulSoup(html, "html.parser").select_one("[data-state]")
     assert "33,3" in bar.text
@@ -92,51 +71,51 @@ def test_percentage_has_the_digits_of_the_language_but_not_for_machines(settings
 @pytest.mark.parametrize(
     ("row", "numbers"),
     [
-        (made(progress=5), "5 of 10"),
-        (made(progress=5, total=None), "5"),
-        (made(progress=5, total=100), ""),
-        (made(progress=0), ""),
+        (saved(progress=5), "5 of 10"),
+        (saved(progress=5, total=None), "5"),
+        (saved(progress=5, total=100), ""),
+        (saved(progress=0), ""),
         (absent(), ""),
     ],
 )
 def test_numbers_stand_where_they_say_more_than_the_percentage(row, numbers):
-    assert Fragment(row, ticket(), now=NOON).numbers == numbers
+    assert fragment(row).numbers == numbers
 
 
 @pytest.mark.parametrize(
     ("row", "text"),
     [
-        (made(step="Drying"), "Drying"),
-        (made(), "Running"),
-        (made(step="Drying", state=State.SUCCEEDED), "Complete"),
-        (made(step="Complete", state=State.SUCCEEDED), "Complete"),
-        (made(step="Drying", state=State.FAILED), "Failed"),
-        (made(step="Drying", state=State.CANCELLED), "Cancelled"),
+        (saved(step="Drying"), "Drying"),
+        (saved(), "Running"),
+        (saved(step="Drying", state=State.SUCCEEDED), "Complete"),
+        (saved(step="Complete", state=State.SUCCEEDED), "Complete"),
+        (saved(step="Drying", state=State.FAILED), "Failed"),
+        (saved(step="Drying", state=State.CANCELLED), "Cancelled"),
         (absent(), "Waiting to start"),
     ],
 )
 def test_text_says_what_is_going_on(row, text):
-    assert Fragment(row, ticket(), now=NOON).text == text
+    assert fragment(row).text == text
 
 
 def test_failure_is_explained_by_its_author_or_else_in_general():
-    told = Fragment(made(state=State.FAILED, message="Too wet."), ticket(), now=NOON)
-    untold = Fragment(made(state=State.FAILED), ticket(), now=NOON)
+    told = fragment(saved(state=State.FAILED, message="Too wet."))
+    untold = fragment(saved(state=State.FAILED))
 
     assert told.message == "Too wet."
     assert untold.message.startswith("The task has ended in an error.")
 
 
-def test_step_complete_of_the_seed_is_shown_as_the_language_has_it(monkeypatch):
+def test_step_complete_is_shown_as_the_language_has_it(monkeypatch):
     monkeypatch.setitem(TEXTS, State.SUCCEEDED, "Fertig")
-    row = made(state=State.SUCCEEDED, progress=10, step="Complete")
+    row = saved(state=State.SUCCEEDED, progress=10, step="Complete")
 
-    assert Fragment(row, ticket(), now=NOON).text == "Fertig"
+    assert fragment(row).text == "Fertig"
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
 def test_finished_bar_has_nothing_of_htmx_on_a_page(state):
-    html = render(Fragment(made(state=state), ticket(), now=NOON), "p0123abcd", on_page=True)
+    html = html_of(fragment(saved(state=state)), on_page=True)
 
     page = BeautifulSoup(html, "html.parser")
     bar = page.select_one("[data-state]")
@@ -145,14 +124,14 @@ def test_finished_bar_has_nothing_of_htmx_on_a_page(state):
 
 
 def test_page_without_javascript_has_a_link_to_refresh():
-    html = render(Fragment(made(), ticket(), now=NOON), "p0123abcd", on_page=True)
+    html = html_of(fragment(saved()), on_page=True)
 
     link = BeautifulSoup(html, "html.parser").noscript.a
     assert (link["href"], link.text) == ("", "Refresh")
 
 
 def test_bar_can_be_made_without_a_request():
-    html = progressbar(made(progress=5))
+    html = progressbar(saved(progress=5))
 
     assert BeautifulSoup(html, "html.parser").select_one("[data-percent='50.0']")
 
@@ -162,61 +141,58 @@ def test_bar_can_be_made_without_a_request():
 
 @pytest.mark.parametrize(
     ("row", "seconds", "interval"),
-    [(absent(), 30, 1000), (absent(), 31, 5000), (made(state=State.WAITING), 31, 5000)],
+    [(absent(), 30, 1000), (absent(), 31, 5000), (saved(state=State.WAITING), 31, 5000)],
 )
 def test_bar_that_waits_long_asks_less_often(row, seconds, interval):
     row.created_at = NOON
 
-    fragment = Fragment(row, ticket(), now=later(seconds))
-
-    assert fragment.interval == interval
+    assert fragment(row, now=later(seconds)).interval_ms == interval
 
 
 def test_how_long_is_long_is_a_setting(settings):
     settings.PROGRESS_WIDGET_STALLED_AFTER = 60
 
-    assert Fragment(absent(), ticket(), now=later(59)).interval == 1000
-    assert Fragment(absent(), ticket(), now=later(61)).interval == 5000
+    assert fragment(absent(), now=later(59)).interval_ms == 1000
+    assert fragment(absent(), now=later(61)).interval_ms == 5000
 
 
 @pytest.mark.parametrize(
     ("interval", "slow"), [(100, 500), (1000, 5000), (3000, 10_000), (60_000, 60_000)]
 )
 def test_slow_interval_is_five_times_as_long_and_at_most_ten_seconds(interval, slow):
-    assert Fragment(absent(), ticket(interval=interval), now=later(31)).interval == slow
+    assert fragment(absent(), interval_ms=interval, now=later(31)).interval_ms == slow
 
 
 def test_task_that_runs_long_is_asked_as_often_as_ever():
-    row = made(created_at=NOON)
+    row = saved(created_at=NOON, updated_at=later(3600))
 
-    assert Fragment(row, ticket(), now=later(3600)).interval == 1000
+    assert fragment(row, now=later(3600)).interval_ms == 1000
 
 
 @pytest.mark.parametrize(
     ("now", "said"), [(later(31), "since noon"), (later(86_400), "since 05/04/2026 noon")]
 )
 def test_bar_that_waits_long_says_since_when(now, said):
-    fragment = Fragment(absent(), ticket(), now=now)
-
-    assert said in fragment.message
+    assert said in fragment(absent(), now=now).message
 
 
 def test_bar_that_does_not_wait_long_says_no_more():
-    assert Fragment(absent(), ticket(), now=later(1)).message == ""
+    assert fragment(absent(), now=later(1)).message == ""
 
 
 def test_long_wait_is_shown_once_and_not_again_at_each_poll():
-    before = Fragment(absent(), ticket(), shown=shown(absent()), now=later(31))
-    after = Fragment(absent(), ticket(), shown=str(before.version), now=later(90))
+    before = fragment(absent(), shown=version_of(absent()), now=later(31))
+    after = fragment(absent(), shown=before.version, now=later(90))
 
-    assert (before.is_shown, after.is_shown) == (False, True)
+    assert before.version != version_of(absent())
+    assert after.version == before.version
 
 
 # What a screen reader says.
 
 
-def said(row: TaskProgress, before: str, **values) -> str:
-    return Fragment(row, ticket(**values), shown=before, now=NOON).announcement
+def said(row: TaskProgress, before: Version | None, **values) -> str:
+    return announcement(fragment(row, shown=before, **values), before)
 
 
 @pytest.mark.parametrize(
@@ -234,50 +210,52 @@ def said(row: TaskProgress, before: str, **values) -> str:
     ],
 )
 def test_quarters_are_announced_once(before, after, text):
-    shown_before = shown(made(progress=before, total=100))
+    shown_before = version_of(saved(progress=before, total=100))
 
-    assert said(made(progress=after, total=100), shown_before) == text
+    assert said(saved(progress=after, total=100), shown_before) == text
 
 
 @pytest.mark.parametrize(
     ("row", "text"),
     [
-        (made(), "Kelp: Running"),
-        (made(state=State.SUCCEEDED), "Kelp: Complete"),
-        (made(state=State.CANCELLED), "Kelp: Cancelled"),
+        (saved(), "Kelp: Running"),
+        (saved(state=State.SUCCEEDED), "Kelp: Complete"),
+        (saved(state=State.CANCELLED), "Kelp: Cancelled"),
         (
-            made(state=State.RETRYING, attempt=1),
+            saved(state=State.RETRYING, attempt=1),
             "Kelp: Attempt 2 will follow: The last attempt did not succeed. "
             "Nothing needs to be done.",
         ),
-        (made(state=State.FAILED, message="Too wet."), "Kelp: Failed: Too wet."),
+        (saved(state=State.FAILED, message="Too wet."), "Kelp: Failed: Too wet."),
     ],
 )
 def test_each_change_of_state_is_announced(row, text):
-    assert said(row, shown(absent()), label="Kelp") == text
+    assert said(row, version_of(absent()), label="Kelp") == text
 
 
 def test_quarter_is_announced_with_its_label():
-    assert said(made(progress=5), shown(made()), label="Kelp") == "Kelp 50.0%"
+    assert said(saved(progress=5), version_of(saved()), label="Kelp") == "Kelp 50.0%"
 
 
 def test_change_of_step_is_not_announced():
-    assert said(made(step="Packing"), shown(made(step="Drying"))) == ""
+    assert said(saved(step="Packing"), version_of(saved(step="Drying"))) == ""
 
 
 def test_total_that_becomes_known_is_announced_at_its_quarter():
-    assert said(made(progress=5), shown(made(total=None, progress=5))) == "50.0%"
+    assert said(saved(progress=5), version_of(saved(total=None, progress=5))) == "50.0%"
 
 
 def test_first_rendering_announces_nothing():
-    assert said(made(progress=5), "") == ""
+    assert said(saved(progress=5), None) == ""
 
 
 def test_announcement_goes_out_of_band_into_the_region_of_the_page():
-    row = made(state=State.SUCCEEDED, progress=10)
-    page = render(Fragment(row, ticket(), now=NOON), "p0123abcd", on_page=True)
+    row = saved(state=State.SUCCEEDED, progress=10)
+    page = html_of(fragment(row), on_page=True)
 
-    answer = render(Fragment(row, ticket(), shown=shown(made()), now=NOON), "p0123abcd")
+    before = version_of(saved())
+    after = fragment(row, shown=before)
+    answer = html_of(after, announcement=announcement(after, before))
 
     region = BeautifulSoup(page, "html.parser").select_one("[role=status]")
     spoken = BeautifulSoup(answer, "html.parser").select_one("[hx-swap-oob]")
@@ -286,9 +264,9 @@ def test_announcement_goes_out_of_band_into_the_region_of_the_page():
 
 
 def test_answer_without_a_milestone_leaves_the_region_alone():
-    row = made(progress=6)
+    before, after = version_of(saved(progress=5)), fragment(saved(progress=6))
 
-    answer = render(Fragment(row, ticket(), shown=shown(made(progress=5)), now=NOON), "p0123abcd")
+    answer = html_of(after, announcement=announcement(after, before))
 
     assert "hx-swap-oob" not in answer
 
@@ -296,44 +274,69 @@ def test_answer_without_a_milestone_leaves_the_region_alone():
 # The version.
 
 
-@pytest.mark.parametrize("row", [made(progress=5), made(total=None), absent()])
+@pytest.mark.parametrize("row", [saved(progress=5), saved(total=None), absent()])
 def test_version_can_be_read_back(row):
-    version = Fragment(row, ticket(), now=NOON).version
+    version = fragment(row).version
 
     assert Version.parse(str(version)) == version
 
 
 def test_largest_attempt_has_a_version():
-    version = Fragment(made(attempt=2**31 - 1), ticket(), now=NOON).version
+    version = fragment(saved(attempt=2**31 - 1)).version
 
     assert Version.parse(str(version)) == version
 
 
 def test_same_row_has_the_same_version_in_each_process():
-    version = Fragment(made(progress=5), ticket(), now=NOON).version
+    version = fragment(saved(progress=5)).version
 
     assert str(version) == f"1.running.500.{version.digest}"
-    assert version.digest == Fragment(made(progress=5), ticket(), now=later(60)).version.digest
+    assert version.digest == fragment(saved(progress=5), now=later(20)).version.digest
 
 
 # Stalled.
 
 
-@pytest.fixture
-def heartbeat(monkeypatch):
-    monkeypatch.setattr("progress_widget.models.has_heartbeat", lambda: True)
+def test_run_that_is_silent_for_long_says_since_when_and_is_asked_less_often():
+    row = saved(attempt=1, progress=3, total=10, updated_at=NOON)
+
+    stalled = fragment(row, now=later(60))
+
+    assert (stalled.state, stalled.text) == ("stalled", "No news")
+    assert "No news since noon" in stalled.message
+    assert stalled.interval_ms == 5000
+    assert not stalled.is_finished
+    assert stalled.as_percent == "30.0%"
 
 
-def test_run_that_is_silent_for_long_says_since_when_and_is_asked_less_often(heartbeat):
-    row = made(attempt=1, progress=3, total=10, updated_at=NOON)
+def is_stalled(seconds: float = 31, has_heartbeat: bool = True, **values) -> bool:
+    stalled = fragment(saved(**values), now=later(seconds), has_heartbeat=has_heartbeat)
+    return stalled.state == "stalled"
 
-    fragment = Fragment(row, ticket(), now=NOON + timedelta(minutes=1))
 
-    assert (fragment.state, fragment.text) == ("stalled", "No news")
-    assert "No news since noon" in fragment.message
-    assert fragment.interval == 5 * fragment.ticket.interval
-    assert not fragment.is_finished
-    assert fragment.as_percent == "30.0%"
+@pytest.mark.parametrize(("seconds", "expected"), [(31, True), (29, False), (-5, False)])
+def test_run_that_is_silent_for_long_is_stalled(seconds, expected):
+    assert is_stalled(seconds) == expected
+
+
+def test_how_long_a_silence_is_long_is_a_setting(settings):
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 60
+
+    assert not is_stalled(59)
+    assert is_stalled(61)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.RUNNING])
+def test_only_what_runs_can_stall(state):
+    assert not is_stalled(state=state)
+
+
+def test_row_that_no_run_owns_never_stalls():
+    assert not is_stalled(attempt=0)
+
+
+def test_nothing_stalls_without_a_heartbeat():
+    assert not is_stalled(has_heartbeat=False)
 
 
 # Projects without time zones.
@@ -352,6 +355,6 @@ def test_late_bar_says_since_when_where_time_zones_are_off(settings):
     now = datetime(2026, 5, 4, 12, 0)
     since = int(datetime(2026, 5, 3, 10, 0).timestamp())
 
-    message = Fragment(absent(), ticket(since=since), now=now).message
+    message = fragment(absent(), rendered_at=since, now=now).message
 
     assert message.startswith("Waiting since 05/03/2026 10 a.m. for a worker")
