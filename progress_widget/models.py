@@ -55,11 +55,6 @@ class State(models.TextChoices):
 ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
-def cropped(text: object, length: int) -> str:
-    """Give text as a column can hold it: cut to length, without NUL and half surrogate pairs."""
-    return str(text).replace("\0", "").encode(errors="replace").decode()[:length]
-
-
 class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
     """Every write and look-up of rows. A write names its attempt: an old run changes nothing."""
 

@@ -1,4 +1,4 @@
-"""Every sentence for people."""
+"""Every sentence for people; and how text from anywhere is made to fit."""
 
 from __future__ import annotations
 
@@ -38,3 +38,8 @@ TEXTS = {
     "refused": _("This progress can't be shown"),
 }
 """What a page says of each state, in a few words."""
+
+
+def cropped(text: object, length: int) -> str:
+    """Return text as a column holds it: cut to length, without NUL and half surrogate pairs."""
+    return str(text).replace("\0", "").encode(errors="replace").decode()[:length]

@@ -12,9 +12,9 @@ from progress_widget.models import (
     State,
     TaskProgress,
     TaskProgressQuerySet,
-    cropped,
     has_heartbeat,
 )
+from progress_widget.texts import cropped
 
 pytestmark = pytest.mark.django_db
 rows = TaskProgress.objects

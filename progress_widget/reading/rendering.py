@@ -13,12 +13,13 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
-from progress_widget.models import TASK_ID_LENGTH, TaskProgress, cropped
+from progress_widget.models import TASK_ID_LENGTH, TaskProgress
 from progress_widget.reading import tickets
 from progress_widget.reading.access import may_view, user_of
 from progress_widget.reading.fragments import Fragment, fragment_of, refusal
 from progress_widget.reading.polling import look_up, present
 from progress_widget.reading.tickets import Ticket
+from progress_widget.texts import cropped
 
 TEMPLATE = "progress_widget/progressbar.html"
 LABEL_LENGTH = 255

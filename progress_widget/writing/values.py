@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 from progress_widget.exceptions import OutOfRange
-from progress_widget.models import MAX_NUMBER, STEP_LENGTH, TASK_ID_LENGTH, cropped
+from progress_widget.models import MAX_NUMBER, STEP_LENGTH, TASK_ID_LENGTH
+from progress_widget.texts import cropped
 
 T = TypeVar("T")
 
