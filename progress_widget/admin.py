@@ -19,7 +19,7 @@ FIELDS = ("task_id", "label", "created_at")
 
 @admin.register(TaskProgress)
 class TaskProgressAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
-    """Read-only. Only the bar is live, so the page shows nothing beside it that would go stale."""
+    """Read-only. Only the bar is live, so nothing stands beside it that would go stale."""
 
     list_filter = ("state",)
     search_fields = ("label", "=task_id", "step")
@@ -28,7 +28,7 @@ class TaskProgressAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subs
 
     @property
     def media(self) -> Media:
-        """With htmx, so that any theme that prints the media of the admin has it."""
+        """Include htmx, so that any theme that prints the media of the admin loads it."""
         return super().media + Media(
             css={"all": [media.STYLESHEET]},
             js=["django_htmx/htmx-2.min.js", media.SCRIPT],

@@ -1,4 +1,4 @@
-"""System checks: what is wrong with a project's set-up, told at its start."""
+"""System checks: what is wrong with the set-up of a project, said when it starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REQUEST = "django.template.context_processors.request"
 
 
 def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E001: the partial view has no URL."""
+    """E001: the partial view needs a URL."""
     try:
         reverse("progress_widget:poll", kwargs={"token": "token"})
     except NoReverseMatch:
@@ -35,39 +35,40 @@ def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """What the settings lack, the package's own and those of other apps that it builds on."""
+    """E002 to W005: the settings, the package's own and those of apps that it builds on."""
     return [*_numbers(), *_can_view(), *_django_htmx(), *_request_in_templates()]
 
 
 def _numbers() -> Iterator[CheckMessage]:
-    """E002: a number is none."""
+    """E002: a setting must be a positive number."""
     for name in POSITIVE:
         value = getattr(settings, PREFIX + name, 1)
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not (number and math.isfinite(value) and value > 0):
             yield Error(
-                f"{PREFIX}{name} is {value!r}.",
+                f"{PREFIX}{name} is not a positive number: {value!r}.",
                 hint="Set it to a number greater than 0.",
                 id="progress_widget.E002",
             )
 
 
 def _can_view() -> Iterator[CheckMessage]:
-    """E003: CAN_VIEW names no function."""
+    """E003: CAN_VIEW must name a function."""
     try:
         callable_or_none = conf.can_view is None or callable(conf.can_view)
     except (ImportError, AttributeError):
         callable_or_none = False
     if not callable_or_none:
+        path = getattr(settings, f"{PREFIX}CAN_VIEW")
         yield Error(
-            f"{PREFIX}CAN_VIEW names no function: {getattr(settings, PREFIX + 'CAN_VIEW')!r}.",
+            f"{PREFIX}CAN_VIEW does not name a function: {path!r}.",
             hint="Set it to the dotted path of f(request, task_id) -> bool, or to None.",
             id="progress_widget.E003",
         )
 
 
 def _django_htmx() -> Iterator[CheckMessage]:
-    """W004: htmx is not installed."""
+    """W004: django_htmx should be installed."""
     if not apps.is_installed("django_htmx"):
         yield Warning(
             "django_htmx is not in INSTALLED_APPS, so its copy of htmx is not served.",
@@ -77,14 +78,14 @@ def _django_htmx() -> Iterator[CheckMessage]:
 
 
 def _request_in_templates() -> Iterator[CheckMessage]:
-    """W005: templates have no request, so their bars do not know for whom they are."""
+    """W005: templates should have the request, which tells them for whom a bar is."""
     for backend in engines.all():
         if not isinstance(backend, DjangoTemplates):
             continue
         if REQUEST not in backend.engine.context_processors:
             yield Warning(
-                f"The templates of {backend.name!r} have no request, so a bar in them is bound to "
-                f"no user, and {PREFIX}CAN_VIEW refuses it.",
+                f"The templates of {backend.name!r} do not have the request, so a bar in them is "
+                f"bound to no user, and {PREFIX}CAN_VIEW is not asked but refuses it.",
                 hint=f'Add "{REQUEST}" to its "context_processors", or silence this check if no '
                 "page with a bar comes from there.",
                 id="progress_widget.W005",

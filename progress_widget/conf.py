@@ -20,40 +20,40 @@ class Conf:
 
     @property
     def poll_interval(self) -> float:
-        """Seconds between two polls of one bar; the tag's ``interval`` goes before it."""
+        """Seconds between two polls of one bar; the tag's ``interval`` takes precedence."""
         return float(self._get("POLL_INTERVAL", 1.0))
 
     @property
     def write_interval(self) -> float:
-        """Seconds that lie at least between two writes of one bar that is advanced in a loop."""
+        """Seconds between two writes of one bar, at least, when it is advanced in a loop."""
         return float(self._get("WRITE_INTERVAL", 0.5))
 
     @property
     def background_writes(self) -> bool:
         """Whether tasks write in the background, by a thread on a connection of its own.
 
-        False where a test runs a worker in its own process and transaction.
+        Set it to False in tests that run a worker in their own process and transaction.
         """
         return bool(self._get("BACKGROUND_WRITES", True))
 
     @property
     def can_view(self) -> Callable[[HttpRequest, str], bool] | None:
-        """``f(request, task_id) -> bool`` from its dotted path; None: the token alone decides.
+        """``f(request, task_id) -> bool`` from its dotted path, or None if the token alone decides.
 
         Raises:
-            ImportError: The path names nothing.
+            ImportError: There is nothing at this path.
         """
         path = self._get("CAN_VIEW", None)
         return import_string(path) if path else None
 
     @property
     def stalled_after(self) -> float:
-        """Seconds without news after which a page says so, of a task that waits or runs."""
+        """Seconds of silence after which a page says that there is no news of the task."""
         return float(self._get("STALLED_AFTER", 30))
 
     @property
     def retention_days(self) -> float:
-        """Days for which the token in a page's poll URL is good."""
+        """Days for which the poll URL of a page is good, counted from the page's loading."""
         return float(self._get("RETENTION_DAYS", 7))
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What the package raises when it is asked for something that cannot be."""
+"""What the package raises when it is asked for the impossible."""
 
 from __future__ import annotations
 

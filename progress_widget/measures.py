@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 def percent_of(progress: int, total: int | None, *, succeeded: bool) -> float | None:
-    """Give the percentage, rounded down to one decimal, so that 100.0 means all of it.
+    """Return the percentage, rounded down to one decimal, so that 100.0 means all of it.
 
     Args:
-        total: None when unknown: then there is no percentage.
-        succeeded: Decides for a total of 0, of which there is no part to give.
+        total: None means that it is unknown, and so is the percentage.
+        succeeded: Whether a total of 0 is 100 % rather than 0 %: no part of it can be done.
     """
     if total is None:
         return None
@@ -18,5 +18,5 @@ def percent_of(progress: int, total: int | None, *, succeeded: bool) -> float | 
 
 
 def percent_text(percent: float | None) -> str:
-    """Give a percentage for machines and logs, such as "42.0%"; "" for an unknown one."""
+    """Return a percentage for machines and logs, such as "42.0%", or "" if it is unknown."""
     return "" if percent is None else f"{percent:.1f}%"

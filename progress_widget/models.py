@@ -34,32 +34,32 @@ class State(models.TextChoices):
     """What has become of a task. A page adds to these *stalled*, which is derived."""
 
     WAITING = "waiting", _("Waiting")
-    """Nobody has started it yet; also what a task without a row is taken for."""
+    """It has not been started yet, or nothing has been heard of it."""
 
     RUNNING = "running", _("Running")
-    """It has been started and has not ended."""
+    """It has started and not yet ended."""
 
     RETRYING = "retrying", _("Retrying")
-    """The last run did not succeed; Celery will run it again."""
+    """The last attempt did not succeed; the queue will run it again."""
 
     SUCCEEDED = "succeeded", _("Succeeded")
-    """It has ended well."""
+    """It has done all that it had to do."""
 
     FAILED = "failed", _("Failed")
-    """It has ended in an exception, at a time limit, or with its worker."""
+    """It ended with an exception, at a time limit, or together with its worker."""
 
     CANCELLED = "cancelled", _("Cancelled")
-    """It was revoked, or expired before it could start."""
+    """It was revoked, or expired before it started."""
 
 
 ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
 class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
-    """Every write and look-up of rows. A write names its attempt: an old run changes nothing."""
+    """Every write and look-up of rows. A write names its attempt, so an old run changes nothing."""
 
     def for_tasks(self, task_ids: Iterable[str]) -> dict[str, TaskProgress]:
-        """Give a row for each id, in one query: an unsaved WAITING one where there is none."""
+        """Return a row for each id, in one query; an unsaved WAITING one where there is none."""
         wanted = list(dict.fromkeys(task_ids))
         found = {row.task_id: row for row in self.filter(task_id__in=wanted)}
         return {
@@ -68,14 +68,14 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         }
 
     def start(self, task_id: str, *, total: int | None, step: str, new_attempt: bool) -> int:
-        """Let the row begin, or begin again.
+        """Start the row, or start it over.
 
         Args:
-            total: None when unknown.
-            new_attempt: Whether this is a run by Celery, which are counted.
+            total: None means unknown.
+            new_attempt: Whether this is another run by a queue; these are counted.
 
         Returns:
-            The attempt that later writes have to name.
+            The attempt that all later writes must name.
         """
         now = timezone.now()
         values: dict[str, Any] = {
@@ -130,10 +130,10 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         """Record how an attempt went: success at the total that the row knows.
 
         Args:
-            attempt: None: whichever the row is at.
+            attempt: None means whichever the row is at.
             state: Any that ends the row, or RETRYING.
             message: Why, for people.
-            overrule: Whether Celery says so, who knows better than a finalize() too early.
+            overrule: Whether the queue says so, which knows better than a finalize() too early.
 
         Returns:
             Whether a row was there to be written.
@@ -161,7 +161,7 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
 
 
 def _clamped(changes: Mapping[str, Any]) -> Any:
-    """Give the expression for the new progress, never over the total of the row."""
+    """Return the expression for the new progress, which stays within the total of the row."""
     number = models.PositiveBigIntegerField()
     added = Value(changes.get("added", 0), output_field=number)
     start = (
@@ -244,14 +244,14 @@ class TaskProgress(models.Model):
 
     @property
     def is_ended(self) -> bool:
-        """Whether the task will never run again."""
+        """Whether the task is over: succeeded, failed or cancelled."""
         return self.state in ENDED
 
     @property
     def is_finished(self) -> bool:
         """Whether a page may stop asking.
 
-        A row that no Celery task owns is finished at 100 % too; a task may report 100 % and fail.
+        A row that no task owns is finished at 100 %, too; a task may report 100 % and still fail.
         """
         return self.is_ended or (
             self.attempt == 0 and bool(self.total) and self.progress == self.total

@@ -8,23 +8,30 @@ from django.utils.translation import gettext_noop
 # Rows keep these texts in English; a page shows them in its reader's language.
 COMPLETE = gettext_noop("Complete")
 ERROR = gettext_noop(
-    "The task has ended in an error. Try again, or ask the people who run this site."
+    "Something went wrong. Try again; if it happens again, contact the site's administrators."
 )
-TIMED_OUT = gettext_noop("The task has taken longer than it is allowed to, and was stopped.")
-LOST = gettext_noop("The worker that ran the task was killed or ran out of memory. Try again.")
-UNREGISTERED = gettext_noop("No worker knows this task. The people who run this site can tell why.")
-REVOKED = gettext_noop("The task was cancelled. What it had done until then may remain.")
-EXPIRED = gettext_noop("No worker was free in time, so the task has not been started. Try again.")
+TIMED_OUT = gettext_noop(
+    "This took longer than allowed and was stopped. Try again, or contact the site's "
+    "administrators."
+)
+LOST = gettext_noop("This was interrupted before it was done. Try again.")
+UNREGISTERED = gettext_noop(
+    "This could not be started because of a fault in the site. Contact the site's administrators."
+)
+REVOKED = gettext_noop("This was cancelled. What had been done by then may remain.")
+EXPIRED = gettext_noop("This could not be started in time. Try again.")
 REASONS = (ERROR, TIMED_OUT, LOST, UNREGISTERED, REVOKED, EXPIRED)
 
 LATE = gettext_noop(
-    "Waiting since %(time)s for a worker that is free. If this lasts, the people who run this site "
-    "can tell why."
+    "Waiting since %(time)s: nothing has been reported yet. If this goes on, contact the site's "
+    "administrators."
 )
 SILENT = gettext_noop(
-    "No news since %(time)s: the worker may have been stopped. The task goes on when it is "
-    "delivered again, and this page will show it."
+    "No news since %(time)s: this may have been interrupted. If it is resumed, you will see it "
+    "here."
 )
+GONE = gettext_noop("The record of its progress has been deleted.")
+AGAIN = gettext_noop("The last attempt did not succeed. The next one will start by itself.")
 
 TEXTS = {
     "waiting": _("Waiting to start"),

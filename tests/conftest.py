@@ -50,7 +50,7 @@ def bar_in() -> Callable[[Any], Tag]:
 
 @pytest.fixture
 def page_bar(draw, bar_in) -> Callable[..., Tag]:
-    """Give the bar of a page that shows a task; options as of the tag."""
+    """Return the bar of a page that shows a task; options as of the tag."""
 
     def page_bar(task: Any, options: str = "", request: HttpRequest | None = None) -> Tag:
         return bar_in(draw("{% progressbar task " + options + " %}", request, task=task))
@@ -82,7 +82,7 @@ def request_of(rf) -> Callable[..., HttpRequest]:
 
 @pytest.fixture
 def refusing_database() -> Callable[[], AbstractContextManager[None]]:
-    """Let each statement on the rows fail, in the database itself."""
+    """Make each statement on the rows fail, in the database itself."""
 
     def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if TABLE in sql:

@@ -70,7 +70,7 @@ def row(state: State = State.RUNNING, **values: object) -> TaskProgress:
 
 
 def states(step: str) -> Iterator[tuple[str, str]]:
-    """Give a name and a bar for each state."""
+    """Return a name and a bar for each state."""
     part = {"total": 800, "progress": 336, "step": step}
     late = NOON + timedelta(minutes=8)
     failed = "The shop did not answer. Nothing was changed; try again in a few minutes."
@@ -90,7 +90,7 @@ def states(step: str) -> Iterator[tuple[str, str]]:
 
 
 def places(step: str) -> Iterator[tuple[str, str]]:
-    """Give a name and markup for each place that a bar may stand in."""
+    """Return a name and markup for each place that a bar may stand in."""
     part = {"total": 100, "progress": 62, "step": step}
     plain = bar(row(**part))
     huge = {"total": 2**63 - 1, "progress": 2**62, "step": step}
@@ -114,7 +114,7 @@ def places(step: str) -> Iterator[tuple[str, str]]:
 
 
 def page(direction: str, style: str, sheet: str) -> str:
-    """Give the page of all states and places."""
+    """Return the page of all states and places."""
     rtl = direction == "rtl"
     language, step = ("ar", "تجفيف عشب البحر…") if rtl else ("en", "Drying kelp…")
     with translation.override(language):

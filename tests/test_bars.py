@@ -42,10 +42,10 @@ def throttled(settings):
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 3600
 
 
-# The seed, word for word.
+# The API of django-celery-progressbar.
 
 
-def test_constructor_is_the_seeds():
+def test_constructor_is_that_of_the_old_package():
     parameters = inspect.signature(ProgressBar).parameters.values()
 
     assert [(one.name, one.default) for one in parameters] == [
@@ -57,7 +57,7 @@ def test_constructor_is_the_seeds():
     ]
 
 
-def test_new_bar_has_the_seeds_defaults():
+def test_new_bar_has_the_defaults_of_the_old_package():
     ProgressBar("kelp")
 
     assert numbers(row_of()) == (0, 100, "")

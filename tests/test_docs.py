@@ -31,7 +31,7 @@ UNUSED_WORDS = {"status", "percentage", "completed", "description", "job"}
 
 
 def blocks(*languages: str) -> list[Any]:
-    """Give each block of code in these languages, with its document and number."""
+    """Return each block of code in these languages, with its document and number."""
     return [
         pytest.param(textwrap.dedent(found[3]), id=f"{document.name}-{number}")
         for document in DOCUMENTS
@@ -41,7 +41,7 @@ def blocks(*languages: str) -> list[Any]:
 
 
 def links() -> list[Any]:
-    """Give each link to a file of ours, with its document."""
+    """Return each link to a file of ours, with its document."""
     return [
         pytest.param(document, target, id=f"{document.name}-{target}")
         for document in DOCUMENTS
@@ -51,7 +51,7 @@ def links() -> list[Any]:
 
 
 def names_in(text: str) -> set[str]:
-    """Give all words that stand in code marks."""
+    """Return all words that stand in code marks."""
     marked = re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))
     return {word for code in marked for word in re.findall(r"[\w.]+", code)}
 

@@ -9,7 +9,7 @@ def test_all_exceptions_are_of_one_family():
     assert issubclass(OutOfRange, ProgressError)
 
 
-def test_exceptions_are_found_on_the_bar_as_in_the_seed():
+def test_exceptions_are_found_on_the_bar_as_in_the_old_package():
     assert ProgressBar.exceptions.DoesNotExist is DoesNotExist
     assert ProgressBar.exceptions.OutOfRange is OutOfRange
 

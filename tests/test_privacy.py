@@ -59,7 +59,7 @@ def ann(django_user_model):
 
 @pytest.fixture
 def url_for(page_bar, request_of) -> Callable[..., str]:
-    """Give the poll URL of a task's bar, as rendered for a user; without what the page shows."""
+    """Return the poll URL of a task's bar, as rendered for a user; without what the page shows."""
 
     def url_for(user: Any, task: Any = "kelp") -> str:
         return page_bar(task, request=request_of(user))["hx-get"].split("?")[0] + f"?k={KEY}"
@@ -409,13 +409,13 @@ def genuine(**changes: Any) -> str:
 
 
 def with_payload_of(**changes: Any) -> str:
-    """Give a token whose payload is not what its signature is for."""
+    """Return a token whose payload is not what its signature is for."""
     payload = genuine(**changes).split(":")[0]
     return ":".join([payload, *genuine().split(":")[1:]])
 
 
 def bomb() -> str:
-    """Give an unsigned token that grows to 5 MB when it is unpacked."""
+    """Return an unsigned token that grows to 5 MB when it is unpacked."""
     return f".{signing.b64_encode(zlib.compress(bytes(5_000_000))).decode()}:1:x"
 
 
@@ -603,7 +603,7 @@ def test_headers_of_a_poll_change_nothing(client, row, header, value):
 
 @pytest.fixture
 def task_of_ann(row, ann) -> tuple[Client, str, list[str]]:
-    """Give the client of a stranger, and two good tokens: bound to ann, and for another task."""
+    """Return the client of a stranger, and two good tokens: bound to ann, and for another task."""
     bound = genuine(user=str(ann.pk))
     return Client(), bound, genuine(user=str(ann.pk), task_id="dulse")
 
@@ -684,7 +684,7 @@ def test_no_query_breaks_a_bar_or_opens_that_of_another(task_of_ann, query):
 
 
 def skeleton(html: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Give all elements with the names of their attributes, which no text may change."""
+    """Return all elements with the names of their attributes, which no text may change."""
     tags = BeautifulSoup(html, "html.parser").find_all(True)
     return [(tag.name, tuple(tag.attrs)) for tag in tags]
 

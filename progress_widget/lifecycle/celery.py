@@ -1,8 +1,8 @@
 """Celery's signals: what becomes of a task becomes the state of its row.
 
-What the bars of a task say hangs on the task's request, so a task without a bar costs nothing. The
-worker's main process, which speaks for tasks that can't any more, leaves the writing to its thread:
-a row that the task has locked must not keep the worker from killing the task.
+The reports of a task hang on its request, so a task without a bar costs nothing. The worker's main
+process, which speaks for tasks that no longer can, leaves the writing to its thread: a row that the
+task has locked must not keep the worker from killing the task.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def on_postrun(
 
 
 def outcome_of(task: Any, retval: object, state: str | None) -> Outcome | None:
-    """Give what a run has come to; None: it has ended without a word, by ``raise Ignore()``.
+    """Return how a run has ended, or None if it has left that open by ``raise Ignore()``.
 
-    The states are those of celery.app.trace; None is a run that was broken off.
+    The states are those of celery.app.trace; None stands for a run that was broken off.
     """
     if state == states.SUCCESS:
         return Outcome(State.SUCCEEDED)
@@ -78,7 +78,7 @@ def outcome_of(task: Any, retval: object, state: str | None) -> Outcome | None:
 
 
 def reason_of(exception: object) -> str:
-    """Give a sentence for people, or "": an error like any other.
+    """Return a sentence for people, or "" for an error like any other.
 
     Never the exception's own text, which may hold secrets.
     """
@@ -88,7 +88,7 @@ def reason_of(exception: object) -> str:
 
 
 def on_failure(task_id: str, exception: object, **signal: object) -> None:
-    """Fail a task that its own process can't speak for: killed, over its limit, rejected."""
+    """Fail a task that can no longer speak for itself: killed, over its limit, rejected."""
     if not current_task:
         end_from_outside(task_id, Outcome(State.FAILED, reason_of(exception), overrule=True))
 
@@ -99,19 +99,19 @@ def on_revoked(request: Any, expired: bool, **signal: object) -> None:
 
 
 def on_unknown(id: str, **signal: object) -> None:
-    """Fail a task that no worker has the code of."""
+    """Fail a task whose code no worker has."""
     end_from_outside(id, Outcome(State.FAILED, UNREGISTERED))
 
 
 def on_shutdown(**signal: object) -> None:
-    """Write what is still owed before the process ends."""
+    """Write what is still pending before the process ends."""
     writer.drain()
 
 
 def end_from_outside(
     task_id: str, outcome: Outcome, *, attempt: int | None = None, later: bool = False
 ) -> None:
-    """Let the thread end the row, if there is one.
+    """End the row, if there is one, by the thread.
 
     Args:
         attempt: The attempt that has ended; None means whichever the row is at.

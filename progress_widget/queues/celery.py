@@ -19,7 +19,7 @@ BACKEND_STATES = {
 
 
 def current_run() -> Any:
-    """Give the request of the Celery task that runs here; None where none does."""
+    """Return the request of the task that runs here, or None if none does."""
     if not current_task:
         return None
     request = current_task.request
@@ -30,7 +30,7 @@ def result(task_id: str) -> State | None:
     """Ask Celery's result backend how a task without a row has ended.
 
     Returns:
-        None: it has not, or nobody knows. A disabled backend is not asked, nor is rpc, where
+        None if it has not ended or nobody knows. A disabled backend is not asked, nor is rpc, where
         asking would take the answer away from whoever waits for it.
     """
     try:

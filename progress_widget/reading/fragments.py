@@ -16,7 +16,7 @@ from django.utils.translation import get_language, gettext
 
 from progress_widget.models import State, TaskProgress
 from progress_widget.reading.tickets import Ticket
-from progress_widget.texts import ERROR, LATE, REASONS, SILENT, TEXTS
+from progress_widget.texts import AGAIN, ERROR, GONE, LATE, REASONS, SILENT, TEXTS
 
 STALLED = "stalled"
 UNKNOWN = "unknown"
@@ -204,9 +204,9 @@ def _message_of(row: TaskProgress, state: str, ticket: Ticket, moment: Moment) -
     if state == STALLED:
         return gettext(SILENT) % {"time": _clock(row.updated_at, moment.now)}
     if state == UNKNOWN:
-        return gettext("What was recorded of it has been removed.")
+        return gettext(GONE)
     if state == State.RETRYING:
-        return gettext("The last attempt did not succeed. Nothing needs to be done.")
+        return gettext(AGAIN)
     reason = row.message or (ERROR if state == State.FAILED else "")
     return gettext(reason) if reason in REASONS else reason
 

@@ -14,11 +14,11 @@ SCRIPT = "progress_widget/progress_widget.js"
 
 
 def media(*, htmx: int | bool = 2, nonce: Any = None) -> SafeString:
-    """Give the elements that a page needs in its head.
+    """Return the elements that a page needs in its head.
 
     Args:
-        htmx: The major version to load from django-htmx; False: the page has its own.
-        nonce: Of the page's Content-Security-Policy, or None.
+        htmx: The major version to load from django-htmx; False if the page has its own.
+        nonce: That of the page's Content-Security-Policy, or None.
     """
     attribute = SafeString("") if nonce is None else format_html(' nonce="{}"', nonce)
     tags = [format_html('<link rel="stylesheet" href="{}"{}>', static(STYLESHEET), attribute)]

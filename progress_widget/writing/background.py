@@ -105,7 +105,7 @@ class Writer:
             connections.close_all()
 
     def _has_work(self) -> bool:
-        """Let go of the reports that are done with; without any, the thread is over."""
+        """Drop the reports that are done; return whether any are left, or else end the thread."""
         with self.lock:
             for report, watch in list(self.watches.items()):
                 is_live = report.is_live and not report.is_fenced

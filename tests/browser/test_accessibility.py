@@ -85,7 +85,7 @@ OBSERVE_ANNOUNCEMENTS = """() => {
 
 @pytest.fixture
 def states(visitor: Visitor, settings: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Let polls bring every state to a page, and give the states by the ids of their bars."""
+    """Bring every state to a page by polls; return the states by the ids of their bars."""
     for name in STATES:
         TaskProgress.objects.create(task_id=name, total=10, label=f"Task that is {name}")
     bars = "".join(
@@ -294,7 +294,7 @@ def told(findings: list[dict[str, Any]]) -> list[str]:
 
 
 def contrasts(bar: dict[str, Any], page: list[int]) -> Iterator[tuple[str, float, float]]:
-    """Give each visible part of a bar with the contrast that it should have and the one it has."""
+    """Yield each visible part of a bar with the contrast that it needs and the one it has."""
     meter = over(bar["meter"], page)
     for part, colour in bar["texts"].items():
         yield part, 4.5, contrast(over(colour, page), page)
@@ -306,7 +306,7 @@ def contrasts(bar: dict[str, Any], page: list[int]) -> Iterator[tuple[str, float
 
 
 def over(front: list[float], back: list[float]) -> list[float]:
-    """Give the colour that a more or less opaque one makes on another."""
+    """Return the colour that a more or less opaque one makes on another."""
     opacity = front[3] / 255
     return [
         opacity * above + (1 - opacity) * below for above, below in zip(front, back, strict=True)
@@ -314,7 +314,7 @@ def over(front: list[float], back: list[float]) -> list[float]:
 
 
 def contrast(one: list[float], other: list[float]) -> float:
-    """Give the contrast of two opaque colours, as WCAG defines it."""
+    """Return the contrast of two opaque colours, as WCAG defines it."""
     lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 

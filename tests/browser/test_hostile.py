@@ -213,7 +213,7 @@ def test_two_major_versions_at_once_leave_bar_and_page_right(visitor: Visitor) -
 def assert_bars_are_unmoved(
     visitor: Visitor, body: str, *, attributes: str = "", head: str = ""
 ) -> None:
-    """Let a bar run its course on a page where somebody is busy, and compare before and after."""
+    """Run a bar to its end on a page where somebody is busy, and compare before and after."""
     bar = ProgressBar("kelp", total=10)
     visitor.opens(HOST + body + SPACE, attributes=attributes, head=head)
     visitor.page.evaluate(BE_BUSY)

@@ -78,7 +78,7 @@ def test_bar_goes_on_after_boosted_navigation_away_and_back(visitor: Visitor) ->
 
 
 def show(page: Page, shown: bool) -> None:
-    """Let the document be told that its tab is seen, or is not."""
+    """Tell the document that its tab is seen, or is not."""
     page.evaluate(
         """(hidden) => {
           Object.defineProperty(document, "hidden", {get: () => hidden, configurable: true});

@@ -156,5 +156,5 @@ def is_poll(request: Request) -> bool:
 
 
 def tag(task_id: str, options: str = "", interval: float = INTERVAL) -> str:
-    """Give the template source of a bar."""
+    """Return the template source of a bar."""
     return f'{{% progressbar "{task_id}" interval={interval} {options} %}}'

@@ -12,7 +12,7 @@ from tests.celery import app
 
 @pytest.fixture
 def backend(monkeypatch):
-    """Give the app of the tests another result backend."""
+    """Return a function that sets the result backend of the tests' app."""
 
     def backend(given):
         monkeypatch.setattr(type(current_app._get_current_object()), "backend", given)

@@ -103,7 +103,7 @@ def test_failure_is_explained_by_its_author_or_else_in_general():
     untold = fragment(saved(state=State.FAILED))
 
     assert told.message == "Too wet."
-    assert untold.message.startswith("The task has ended in an error.")
+    assert untold.message.startswith("Something went wrong.")
 
 
 def test_step_complete_is_shown_as_the_language_has_it(monkeypatch):
@@ -224,7 +224,7 @@ def test_quarters_are_announced_once(before, after, text):
         (
             saved(state=State.RETRYING, attempt=1),
             "Kelp: Attempt 2 will follow: The last attempt did not succeed. "
-            "Nothing needs to be done.",
+            "The next one will start by itself.",
         ),
         (saved(state=State.FAILED, message="Too wet."), "Kelp: Failed: Too wet."),
     ],
@@ -357,4 +357,4 @@ def test_late_bar_says_since_when_where_time_zones_are_off(settings):
 
     message = fragment(absent(), rendered_at=since, now=now).message
 
-    assert message.startswith("Waiting since 05/03/2026 10 a.m. for a worker")
+    assert message.startswith("Waiting since 05/03/2026 10 a.m.: nothing")

@@ -13,6 +13,7 @@ import pytest
 from django.utils import timezone
 
 from progress_widget.models import State, TaskProgress
+from progress_widget.texts import EXPIRED, UNREGISTERED
 from tests.workers import tasks
 from tests.workers.conftest import Page, SeenFunction, StartWorker, Worker, row, wait_until
 
@@ -101,7 +102,7 @@ def test_expired_task_is_cancelled(worker: Worker, seen: SeenFunction) -> None:
     page.wait_for("cancelled")
 
     seen("expired", page)
-    assert "No worker was free in time" in page.text
+    assert EXPIRED in page.text
 
 
 def test_unregistered_task_has_failed(worker: Worker, seen: SeenFunction) -> None:
@@ -112,7 +113,7 @@ def test_unregistered_task_has_failed(worker: Worker, seen: SeenFunction) -> Non
     page.wait_for("failed")
 
     seen("unregistered task", page)
-    assert "No worker knows this task." in page.text
+    assert UNREGISTERED in page.text
 
 
 def test_warm_shutdown_lets_the_task_end(

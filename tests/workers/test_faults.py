@@ -20,6 +20,7 @@ from django.db import connection
 
 from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress
+from progress_widget.texts import TIMED_OUT
 from tests.workers.conftest import Page, SeenFunction, StartWorker, Worker, row, wait_until
 
 Settings = Any  # pytest-django's settings fixture
@@ -56,7 +57,7 @@ def test_hard_limit_inside_a_transaction_kills_in_time(
     after.wait_for("succeeded")
 
     assert not gate.exists()
-    assert "longer than it is allowed" in page.text
+    assert TIMED_OUT in page.text
     seen("hard time limit inside atomic()", page)
 
 

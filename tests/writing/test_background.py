@@ -33,7 +33,7 @@ on_sqlite = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def background(transactional_db, settings, monkeypatch) -> Iterator[module.Writer]:
-    """Let bars of Celery runs write in the background, and leave no thread behind.
+    """Make bars of Celery runs write in the background, and leave no thread behind.
 
     A file of SQLite bears the thread as long as the test has no transaction.
     """
@@ -47,7 +47,7 @@ def background(transactional_db, settings, monkeypatch) -> Iterator[module.Write
 
 @pytest.fixture
 def celery_run() -> Iterator[Callable[..., Any]]:
-    """Let the test be the run of a task by a worker."""
+    """Make the test the run of a task by a worker."""
 
     def dry(self):
         """Celery wants a function with a name; the test does its work."""
