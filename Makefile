@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
 BIN := $(VENV)/bin
-comma := ,
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -52,7 +51,9 @@ matrix:  ## Run the unit tests on each supported Python and Django that is here
 
 bench:  ## Measure what reporting costs, beside other packages; writes docs/benchmarks.md
 	[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,bench]'
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -e . --group test --group bench
 	.venv-bench/bin/python -m benchmarks
 
 fates: $(VENV)/.test  ## Write docs/fates.md: what a page shows of each fate of a task
@@ -79,14 +80,23 @@ clean:  ## Remove what was made here
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
+# pip knows --group from 25.1 on.
+$(VENV)/.pip: | $(BIN)/python
+	$(PIP) --upgrade 'pip>=25.1'
+	@touch $@
+
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml | $(BIN)/python
-	$(PIP) -e '.[test]'
+$(VENV)/.services: pyproject.toml | $(VENV)/.pip
+	$(PIP) --group services
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(PIP) -e '.[test,lint$(if $(SERVICES),$(comma)services)]'
+$(VENV)/.test: pyproject.toml $(if $(SERVICES),$(VENV)/.services) | $(VENV)/.pip
+	$(PIP) -e . --group test
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(if $(SERVICES),$(VENV)/.services) | $(VENV)/.pip
+	$(PIP) -e . --group test --group lint
 	@touch $@
