@@ -19,14 +19,14 @@ from progress_widget.reading import fragments, media, rendering
 from progress_widget.templatetags import progress_widget as library
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted(
-    path
-    for pattern in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md")
-    for path in ROOT.glob(pattern)
-)
+DOCUMENTS = sorted(path for pattern in ("*.md", "docs/*.md") for path in ROOT.glob(pattern))
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+OWN_SITE = re.compile(
+    r"https://(?:github|raw\.githubusercontent)\.com/progress-widget/django-progress-widget"
+    r"/(?:blob/|tree/)?main/"
+)
 UNUSED_WORDS = {"status", "percentage", "completed", "description", "job"}
 
 
@@ -41,12 +41,13 @@ def blocks(*languages: str) -> list[Any]:
 
 
 def links() -> list[Any]:
-    """Return each link to a file of ours, with its document."""
+    """Return each link to a file of ours, here or in its public place, with its document."""
     return [
         pytest.param(document, target, id=f"{document.name}-{target}")
         for document in DOCUMENTS
         for target in LINK.findall(document.read_text())
-        if "://" not in target and not target.startswith(("#", "mailto:"))
+        if OWN_SITE.match(target)
+        or ("://" not in target and not target.startswith(("#", "mailto:")))
     ]
 
 
@@ -78,13 +79,18 @@ def test_imports_in_the_documents_work(code):
 @pytest.mark.parametrize(("document", "target"), links())
 def test_link_leads_to_a_file(document, target):
     path, _, anchor = target.partition("#")
-    file = document.parent / path
+    start = OWN_SITE.match(path)
+    file = ROOT / path[start.end() :] if start else document.parent / path
 
     assert file.exists()
     if anchor:
         headings = re.findall(r"^#+ (.*)$", file.read_text(), re.M)
         slugs = [re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings]
         assert anchor in slugs
+
+
+def test_readme_can_be_read_on_the_page_of_an_index():
+    assert [one for one in LINK.findall((ROOT / "README.md").read_text()) if "://" not in one] == []
 
 
 @pytest.mark.parametrize("name", [name for name in vars(ProgressBar) if not name.startswith("_")])
