@@ -49,7 +49,7 @@ format: $(VENV)/.dev  ## Let the formatters have their way
 matrix:  ## Run the unit tests on each supported Python and Django that is here
 	@bash .ci/matrix
 
-bench:  ## Measure what reporting costs, beside other packages; writes docs/benchmarks.md
+bench:  ## Measure what reporting and polling cost, beside other packages; writes docs/benchmarks.md
 	[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check \

@@ -1,25 +1,28 @@
-"""What reporting costs a task, beside others: ``python -m benchmarks`` prints and writes it.
+"""What reporting costs a task, beside others, and what polls and pages cost.
 
-Everything is measured by one task in one process of a real worker, on a database that is made for
-it. DATABASE_URL (else SQLite), RABBITMQ_URL (else files) and REDIS_URL (else files) name servers.
+``python -m benchmarks`` prints and writes it.
+
+What reporting costs is measured by one task in one process of a real worker, on a database that is
+made for it; the rest by ``benchmarks.polls``. DATABASE_URL (else SQLite), RABBITMQ_URL (else files)
+and REDIS_URL (else files) name servers.
 """
 
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import django
 from django.db import connection
+
+from benchmarks.common import as_ratio, throw_away_database, verdict, versions
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 OTHERS = ("tqdm", "celery-progress", "django-celery-progressbar")
@@ -45,6 +48,7 @@ thread runs while all the contestants are measured, tqdm too.
 
 
 def main() -> None:
+    of_polls = section_of_polls()
     with tempfile.TemporaryDirectory(prefix="") as folder:
         os.environ["PROGRESS_BENCH_FOLDER"] = folder
         os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
@@ -52,22 +56,15 @@ def main() -> None:
         with throw_away_database(), worker(Path(folder)) as ask:
             times = ask("measure")
             counted = queries_of_ordinary_tasks(ask)
-            text = report(times, counted)
+            text = report(times, counted, of_polls)
     print(text)
     PAGE.write_text(text, encoding="utf-8")
 
 
-@contextmanager
-def throw_away_database() -> Iterator[None]:
-    """Make a database with the tables of both apps, and drop it in the end."""
-    name = connection.settings_dict["NAME"]
-    os.environ["PROGRESS_TEST_DATABASE"] = connection.creation.create_test_db(
-        verbosity=0, autoclobber=True
-    )
-    try:
-        yield
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0)
+def section_of_polls() -> str:
+    """Measure polls and pages, in a process with settings of its own."""
+    command = [sys.executable, "-m", "benchmarks.polls", "--section"]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
 
 
 @contextmanager
@@ -156,7 +153,7 @@ def statistics() -> Iterator[Callable[[], tuple[int, int]]]:
         yield count
 
 
-def report(times: Times, counted: str) -> str:
+def report(times: Times, counted: str, of_polls: str) -> str:
     """Give the page."""
     from benchmarks import tasks
     from benchmarks.app import app
@@ -165,9 +162,9 @@ def report(times: Times, counted: str) -> str:
     turns = [name for name in times if "a turn" in name]
     calls = [name for name in times if "()" in name and name not in turns]
     parts = [
-        "# What reporting costs",
+        "# What reporting and polling cost",
         "Made by `make bench`; do not edit.",
-        versions(),
+        versions("Django", "celery", *OTHERS),
         "## One turn of a loop",
         table(turns, times, {"tqdm's": "tqdm, a turn"}),
         "## One call",
@@ -175,23 +172,13 @@ def report(times: Times, counted: str) -> str:
         *targets(times),
         "## Tasks without a bar",
         counted,
-        "## How it is measured",
+        "## How reporting is measured",
         METHOD.format(
             results=results, repetitions=tasks.REPETITIONS, fast=tasks.FAST, slow=tasks.SLOW
         ),
+        of_polls,
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
-
-
-def versions() -> str:
-    server = ".".join(map(str, connection.get_database_version()))
-    return ", ".join(
-        [
-            f"Python {platform.python_version()}",
-            *(f"{name} {version(name)}" for name in ("Django", "celery", *OTHERS)),
-            f"{connection.display_name} {server}",
-        ]
-    )
 
 
 def table(names: list[str], times: Times, bases: dict[str, str]) -> str:
@@ -204,10 +191,6 @@ def table(names: list[str], times: Times, bases: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def as_ratio(ratio: float) -> str:
-    return f"{ratio:,.2f}" if ratio > 0.1 else f"1/{1 / ratio:,.0f}"
-
-
 def targets(times: Times) -> list[str]:
     """Say whether what was promised holds in this run."""
     if "update(), background" not in times:
@@ -216,9 +199,9 @@ def targets(times: Times) -> list[str]:
     update = times["update(), background"] / times[OLD]
     return [
         f"- Target: a turn of `track()` costs no more than tqdm's: {as_ratio(turn)}, "
-        f"{'met' if turn <= 1 else 'MISSED'}.\n"
+        f"{verdict(turn <= 1)}.\n"
         "- Target: `update()` costs at most 1/300 of django-celery-progressbar's: "
-        f"{as_ratio(update)}, {'met' if update <= 1 / 300 else 'MISSED'}."
+        f"{as_ratio(update)}, {verdict(update <= 1 / 300)}."
     ]
 
 

@@ -1,0 +1,475 @@
+"""What a poll and a page of bars cost: ``python -m benchmarks.polls`` prints it.
+
+With ``--section`` only what ``make bench`` puts on its page. DATABASE_URL (else SQLite) and
+REDIS_URL (else celery-progress is not measured on Redis) name servers.
+"""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import unescape
+from io import BytesIO
+from statistics import median, quantiles
+from time import perf_counter_ns
+from typing import Any
+
+import django
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.db import connection
+from django.http import HttpResponse
+
+from benchmarks.common import as_ratio, throw_away_database, verdict, versions
+
+ROWS = 1_000
+POLLED = 500  # number of the task that is polled; the pages show those from 0
+COUNTS = (1, 10, 100)
+ROUNDS, CALLS = 60, 20
+ROUNDS_OF_PAGES, CALLS_OF_PAGES = 20, 3
+ROUNDS_OF_CONNECTIONS, CALLS_OF_CONNECTIONS = 20, 5
+ROUNDS_OF_PARTS, CALLS_OF_PARTS = 20, 200
+
+BARE, LINE = "a bare view with one SELECT", "a view with one SELECT and a line of template"
+UNCHANGED, CHANGED = "a poll, unchanged (204)", "a poll, changed (200)"
+OTHER = "celery-progress's view, {}"
+PLAIN = {BARE: BARE, LINE: LINE, UNCHANGED: BARE, CHANGED: LINE}
+"""What each is compared with."""
+
+OF_USER = ", logged in"
+NEW_CONNECTION = ", new connection"
+PAGES = {
+    "lines": "a line with `<progress>` each",
+    "celery-progress": "celery-progress's markup and calls",
+    "rows": "`{% progressbar row %}`, by `for_tasks()`",
+    "ids": "`{% progressbar id %}`",
+}
+
+MOST_UNCHANGED, MOST_CHANGED = 1.1, 1.4
+MOST_MILLISECONDS, MOST_BYTES = 0.15, 1_300
+
+METHOD = """\
+All of it runs in one process, through the middleware that `startproject` sets: for each call a new
+`WSGIRequest` goes to `WSGIHandler.get_response()`. No server is between, and no signal ends the
+request, so that the connection to the database stays open, as with `CONN_MAX_AGE`; for a new
+connection it is closed after each answer, as Django does without. The contestants take turns, a
+block of {calls} calls each ({pages} of pages), {rounds} times ({rounds_of_pages}), in an order that
+rotates. The milliseconds are the median of the blocks' medians; a ratio is the median of the ratios
+of the blocks of one round, which met the same weather. The table has {rows:,} rows. A bar's share
+is what its page costs more than the same page without any, divided by their number.
+
+The ratios hold for a database on the same machine. A quicker answer from it makes them larger, a
+slower one smaller: what a poll adds to a plain view is the package's own work.
+"""
+
+Blocks = dict[str, list[float]]
+Call = Callable[[], Any]
+
+
+def main() -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.site_settings"
+    django.setup()
+    with throw_away_database(), celery_progress() as others:
+        make_rows()
+        gc.freeze()
+        polls = measure_polls(others)
+        connections = measure_connections()
+        pages, sizes = measure_pages()
+        print(section(polls, connections, pages, sizes))
+        if "--section" not in sys.argv:
+            print(details(polls, measure_parts()))
+
+
+# Asking
+
+
+class Site:
+    """The project, asked without a server."""
+
+    def __init__(self) -> None:
+        self.handler = WSGIHandler()
+
+    def get(self, url: str, cookie: str = "") -> HttpResponse:
+        """Return the answer to a GET, as htmx sends it."""
+        path, _, query = url.partition("?")
+        environ = {
+            "REQUEST_METHOD": "GET",
+            "SCRIPT_NAME": "",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "8000",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_HOST": "localhost:8000",
+            "HTTP_HX_REQUEST": "true",
+            "HTTP_COOKIE": cookie,
+            "wsgi.url_scheme": "http",
+            "wsgi.input": BytesIO(),
+        }
+        return self.handler.get_response(WSGIRequest(environ))
+
+    def caller(self, url: str, status: int, cookie: str = "") -> Call:
+        """Return what asks for this, having tried that it is answered so."""
+        answer = self.get(url, cookie)
+        if answer.status_code != status:
+            raise RuntimeError(f"{url} is answered {answer.status_code} instead of {status}")
+        return lambda: self.get(url, cookie)
+
+    def poll_url(self, cookie: str = "") -> str:
+        """Return the URL that the bar of the polled task is to ask next."""
+        content = self.get(f"/page/one/{POLLED}/", cookie).content.decode()
+        return unescape(re.search(r'hx-get="([^"]+)"', content)[1])
+
+
+def make_rows() -> None:
+    """Fill the table with tasks that run."""
+    from benchmarks.site_urls import task_id
+    from progress_widget.models import TaskProgress
+
+    TaskProgress.objects.bulk_create(
+        TaskProgress(task_id=task_id(number), total=1000, progress=420, attempt=1, step="Importing")
+        for number in range(ROWS)
+    )
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE")
+
+
+def advance_polled() -> None:
+    """Let the polled task get on, so that what was shown before is out of date."""
+    from benchmarks.site_urls import task_id
+    from progress_widget.models import TaskProgress
+
+    TaskProgress.objects.filter(task_id=task_id(POLLED)).update(progress=430)
+
+
+def log_in() -> str:
+    """Return the cookie of a user who has just logged in."""
+    from django.conf import settings
+    from django.contrib.auth import get_user_model, login
+    from django.contrib.sessions.backends.db import SessionStore
+    from django.http import HttpRequest
+
+    request = HttpRequest()
+    request.session = SessionStore()
+    login(request, get_user_model().objects.create_user("somebody"))
+    request.session.save()
+    return f"{settings.SESSION_COOKIE_NAME}={request.session.session_key}"
+
+
+@contextmanager
+def celery_progress() -> Iterator[dict[str, Any]]:
+    """Store celery-progress's news of the polled task, with an app for each result backend."""
+    from celery import Celery
+
+    from benchmarks.site_urls import task_id
+
+    backends = {"Redis": os.environ.get("REDIS_URL"), "django-db": "django-db"}
+    apps = {
+        name: Celery("benchmarks", backend=url, set_as_current=False)
+        for name, url in backends.items()
+        if url
+    }
+    news = {"pending": False, "current": 430, "total": 1000, "percent": 43.0, "description": "Imp"}
+    for app in apps.values():
+        app.backend.store_result(task_id(POLLED), news, "PROGRESS")
+    try:
+        yield apps
+    finally:
+        for app in apps.values():
+            app.backend.forget(task_id(POLLED))
+
+
+# Measuring
+
+
+def in_turns(contestants: dict[str, Call], rounds: int, calls: int) -> Blocks:
+    """Return the milliseconds of a call in each block, a block of each in each round."""
+    blocks: Blocks = {name: [] for name in contestants}
+    names = list(contestants)
+    for call in contestants.values():
+        measure_block(call, calls)
+    for number in range(rounds):
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            blocks[name].append(measure_block(contestants[name], calls))
+    return blocks
+
+
+def measure_block(call: Call, calls: int) -> float:
+    """Return the median of some calls, in milliseconds."""
+    spent = []
+    for _ in range(calls):
+        before = perf_counter_ns()
+        call()
+        spent.append(perf_counter_ns() - before)
+    return median(spent) / 1e6
+
+
+def paired(blocks: Blocks, name: str, base: str) -> list[float]:
+    """Return the ratio of the two in each round."""
+    return [one / other for one, other in zip(blocks[name], blocks[base], strict=True)]
+
+
+def ratio(blocks: Blocks, name: str, base: str) -> float:
+    return median(paired(blocks, name, base))
+
+
+def measure_polls(others: dict[str, Any]) -> Blocks:
+    """Measure polls and plain views, without and with a user, and celery-progress's view."""
+    site = Site()
+    contestants = poll_contestants(site, log_in()) | other_contestants(site, others)
+    return in_turns(contestants, ROUNDS, CALLS)
+
+
+def poll_contestants(site: Site, session: str) -> dict[str, Call]:
+    """Return the polls and the plain views, asked by nobody and by the user of the session."""
+    before = {cookie: site.poll_url(cookie) for cookie in ("", session)}
+    advance_polled()
+    return {
+        **contestants_of(site, before[""], "", "", ""),
+        **contestants_of(site, before[session], session, OF_USER, "-of-user"),
+    }
+
+
+def contestants_of(site: Site, before: str, cookie: str, end: str, views: str) -> dict[str, Call]:
+    """Return the polls and the plain views of one who asks.
+
+    Args:
+        before: What a page polls that has not seen the last news.
+        end: Of the contestants' names.
+        views: End of the plain views' names.
+    """
+    from benchmarks.site_urls import task_id
+
+    return {
+        BARE + end: site.caller(f"/bare{views}/{task_id(POLLED)}/", 204, cookie),
+        UNCHANGED + end: site.caller(site.poll_url(cookie), 204, cookie),
+        LINE + end: site.caller(f"/line{views}/{task_id(POLLED)}/", 200, cookie),
+        CHANGED + end: site.caller(before, 200, cookie),
+    }
+
+
+def other_contestants(site: Site, others: dict[str, Any]) -> dict[str, Call]:
+    """Return celery-progress's view, once for each of the apps."""
+    from django.urls import reverse
+
+    from benchmarks.site_urls import task_id
+
+    url = reverse("celery_progress:task_status", args=[task_id(POLLED)])
+
+    def caller(app: Any) -> Call:
+        def ask() -> None:
+            app.set_current()
+            answer = site.get(url)
+            if b"PROGRESS" not in answer.content:
+                raise RuntimeError(answer.content)
+
+        return ask
+
+    return {OTHER.format(name): caller(app) for name, app in others.items()}
+
+
+def measure_connections() -> Blocks:
+    """Measure what a new connection for each request adds."""
+    from benchmarks.site_urls import task_id
+
+    site = Site()
+    contestants = {
+        BARE: site.caller(f"/bare/{task_id(POLLED)}/", 204),
+        UNCHANGED: site.caller(site.poll_url(), 204),
+    }
+    contestants |= {name + NEW_CONNECTION: closing(call) for name, call in contestants.items()}
+    return in_turns(contestants, ROUNDS_OF_CONNECTIONS, CALLS_OF_CONNECTIONS)
+
+
+def closing(call: Call) -> Call:
+    """Return what ends the connection that it has made."""
+
+    def ask() -> None:
+        call()
+        connection.close()
+
+    return ask
+
+
+def measure_pages() -> tuple[Blocks, dict[str, tuple[int, int, int]]]:
+    """Measure the pages, and count their queries and bytes."""
+    site = Site()
+    urls = [f"/page/{kind}/{count}/" for kind in PAGES for count in (0, *COUNTS)]
+    contestants = {url: site.caller(url, 200) for url in urls}
+    sizes = {url: size(call) for url, call in contestants.items()}
+    return in_turns(contestants, ROUNDS_OF_PAGES, CALLS_OF_PAGES), sizes
+
+
+def size(call: Call) -> tuple[int, int, int]:
+    """Return how many queries, bytes and compressed bytes an answer takes."""
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection) as queries:
+        content = call().content
+    return len(queries), len(content), len(gzip.compress(content, 6))
+
+
+def measure_parts() -> Blocks:
+    """Measure what a poll is made of, alone."""
+    return in_turns(parts(), ROUNDS_OF_PARTS, CALLS_OF_PARTS)
+
+
+def parts() -> dict[str, Call]:
+    """Return the parts: the only place here that knows the package's insides."""
+    from benchmarks.site_urls import task_id
+    from progress_widget import rendering, tokens
+    from progress_widget.models import TaskProgress
+
+    ticket = tokens.Ticket(
+        task_id=task_id(POLLED),
+        user="",
+        label="",
+        interval=1000,
+        template=rendering.TEMPLATE,
+        language="en-us",
+        since=1_700_000_000,
+    )
+    token = tokens.sign(ticket)
+    row = TaskProgress.objects.get(task_id=ticket.task_id)
+
+    def new() -> Any:
+        return rendering.Fragment(row, ticket, shown="1.running.420.00000000")
+
+    return {
+        "reading a token": lambda: tokens.read(token),
+        "signing a token": lambda: tokens.sign(ticket),
+        "comparing versions": lambda: new().is_shown,
+        "rendering a fragment, with its token": lambda: rendering.render(new(), "p00000000"),
+        "the SELECT": lambda: TaskProgress.objects.for_tasks([ticket.task_id]),
+    }
+
+
+# Reporting
+
+
+def section(
+    polls: Blocks, connections: Blocks, pages: Blocks, sizes: dict[str, tuple[int, int, int]]
+) -> str:
+    """Return the sections of the page."""
+    described = METHOD.format(
+        calls=CALLS,
+        pages=CALLS_OF_PAGES,
+        rounds=ROUNDS,
+        rounds_of_pages=ROUNDS_OF_PAGES,
+        rows=ROWS,
+    )
+    packages = ("Django", "django-htmx", "celery-progress", "django-celery-results")
+    return "\n\n".join(
+        [
+            "## What a poll costs",
+            versions(*packages),
+            table_of_polls(polls),
+            targets_of_polls(polls),
+            "The same where each request connects anew (`CONN_MAX_AGE = 0`, Django's default):",
+            table_of_connections(connections),
+            "## What a page costs",
+            table_of_pages(pages, sizes),
+            targets_of_pages(pages, sizes),
+            "## How polls and pages are measured",
+            described.strip(),
+        ]
+    )
+
+
+def table(heads: list[str], lines: list[list[str]]) -> str:
+    return "\n".join(
+        "| " + " | ".join(cells) + " |"
+        for cells in (heads, ["---", *["--:"] * (len(heads) - 1)], *lines)
+    )
+
+
+def table_of_polls(blocks: Blocks) -> str:
+    heads = ["", "ms", "of the plain view's", "logged in, ms", "of the plain view's"]
+    lines = []
+    for name in [name for name in blocks if OF_USER not in name]:
+        base = PLAIN.get(name, BARE)
+        cells = [name, *cost(blocks, name, base)]
+        if name + OF_USER in blocks:
+            cells += cost(blocks, name + OF_USER, base + OF_USER)
+        lines.append(cells + ["–"] * (len(heads) - len(cells)))
+    return table(heads, lines)
+
+
+def table_of_connections(blocks: Blocks) -> str:
+    lines = [[name, *cost(blocks, name + NEW_CONNECTION, BARE)] for name in (BARE, UNCHANGED)]
+    return table(["", "ms", "of a bare view's on a kept connection"], lines)
+
+
+def cost(blocks: Blocks, name: str, base: str) -> list[str]:
+    return [f"{median(blocks[name]):.2f}", as_ratio(ratio(blocks, name, base))]
+
+
+def table_of_pages(blocks: Blocks, sizes: dict[str, tuple[int, int, int]]) -> str:
+    heads = ["", "bars", "queries", "bytes", "gzip", "ms", "ms a bar", "bytes a bar"]
+    lines = []
+    for kind, name in PAGES.items():
+        for count in COUNTS:
+            url = f"/page/{kind}/{count}/"
+            milliseconds, length = share(blocks, sizes, kind, count)
+            cells = [f"{number:,}" for number in (count, *sizes[url])]
+            spent = f"{median(blocks[url]):.1f}"
+            lines.append([name, *cells, spent, f"{milliseconds:.2f}", f"{length:,.0f}"])
+    return table(heads, lines)
+
+
+def share(
+    blocks: Blocks, sizes: dict[str, tuple[int, int, int]], kind: str, count: int
+) -> tuple[float, float]:
+    """Return the milliseconds and the bytes that a page takes more for each of its bars."""
+    url, empty = f"/page/{kind}/{count}/", f"/page/{kind}/0/"
+    pairs = zip(blocks[url], blocks[empty], strict=True)
+    more = median(one - other for one, other in pairs)
+    return more / count, (sizes[url][1] - sizes[empty][1]) / count
+
+
+def targets_of_polls(blocks: Blocks) -> str:
+    unchanged, changed = ratio(blocks, UNCHANGED, BARE), ratio(blocks, CHANGED, LINE)
+    return (
+        f"- Target: an unchanged poll costs at most {MOST_UNCHANGED} of the bare view: "
+        f"{as_ratio(unchanged)}, {verdict(unchanged <= MOST_UNCHANGED)}.\n"
+        f"- Target: a changed poll costs at most {MOST_CHANGED} of the view with a line: "
+        f"{as_ratio(changed)}, {verdict(changed <= MOST_CHANGED)}."
+    )
+
+
+def targets_of_pages(blocks: Blocks, sizes: dict[str, tuple[int, int, int]]) -> str:
+    milliseconds, length = share(blocks, sizes, "rows", max(COUNTS))
+    return (
+        f"- Target: a bar on a page, its row given, costs at most {MOST_MILLISECONDS} ms: "
+        f"{milliseconds:.2f} ms, {verdict(milliseconds <= MOST_MILLISECONDS)}.\n"
+        f"- Target: it takes at most {MOST_BYTES:,} bytes: "
+        f"{length:,.0f}, {verdict(length <= MOST_BYTES)}."
+    )
+
+
+def details(polls: Blocks, alone: Blocks) -> str:
+    """Return what is not on the page: where the time goes, and how sure the ratios are."""
+    spread = [
+        [name + end, *(f"{cut:.3f}" for cut in quantiles(paired(polls, name + end, base + end)))]
+        for end in ("", OF_USER)
+        for name, base in ((UNCHANGED, BARE), (CHANGED, LINE))
+    ]
+    microseconds = [[name, f"{median(blocks) * 1000:.1f}"] for name, blocks in alone.items()]
+    return "\n\n".join(
+        [
+            "\n## Parts alone",
+            table(["", "microseconds"], microseconds),
+            "## Quartiles of the ratios",
+            table(["", "25 %", "50 %", "75 %"], spread),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
