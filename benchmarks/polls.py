@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from html import unescape
 from io import BytesIO
 from statistics import median, quantiles
-from time import perf_counter_ns
+from time import perf_counter_ns, thread_time_ns
 from typing import Any
 
 import django
@@ -59,8 +59,11 @@ request, so that the connection to the database stays open, as with `CONN_MAX_AG
 connection it is closed after each answer, as Django does without. The contestants take turns, a
 block of {calls} calls each ({pages} of pages), {rounds} times ({rounds_of_pages}), in an order that
 rotates. The milliseconds are the median of the blocks' medians; a ratio is the median of the ratios
-of the blocks of one round, which met the same weather. The table has {rows:,} rows. A bar's share
-is what its page costs more than the same page without any, divided by their number.
+of the blocks of one round, which met the same weather. The table has {rows:,} rows.
+
+A bar's share is what its page costs more than the same page without any, divided by their number.
+For the target it is taken in the processor's time, which other work on the machine does not
+lengthen; a bar whose row is given waits for nothing else.
 
 The ratios hold for a database on the same machine. A quicker answer from it makes them larger, a
 slower one smaller: what a poll adds to a plain view is the package's own work.
@@ -68,6 +71,8 @@ slower one smaller: what a poll adds to a plain view is the package's own work.
 
 Blocks = dict[str, list[float]]
 Call = Callable[[], Any]
+Clock = Callable[[], int]
+Sizes = dict[str, tuple[int, int, int]]
 
 
 def main() -> None:
@@ -78,8 +83,8 @@ def main() -> None:
         gc.freeze()
         polls = measure_polls(others)
         connections = measure_connections()
-        pages, sizes = measure_pages()
-        print(section(polls, connections, pages, sizes))
+        pages = measure_pages()
+        print(section(polls, connections, *pages))
         if "--section" not in sys.argv:
             print(details(polls, measure_parts()))
 
@@ -187,26 +192,28 @@ def celery_progress() -> Iterator[dict[str, Any]]:
 # Measuring
 
 
-def in_turns(contestants: dict[str, Call], rounds: int, calls: int) -> Blocks:
+def in_turns(
+    contestants: dict[str, Call], rounds: int, calls: int, clock: Clock = perf_counter_ns
+) -> Blocks:
     """Return the milliseconds of a call in each block, a block of each in each round."""
     blocks: Blocks = {name: [] for name in contestants}
     names = list(contestants)
     for call in contestants.values():
-        measure_block(call, calls)
+        measure_block(call, calls, clock)
     for number in range(rounds):
         shift = number % len(names)
         for name in names[shift:] + names[:shift]:
-            blocks[name].append(measure_block(contestants[name], calls))
+            blocks[name].append(measure_block(contestants[name], calls, clock))
     return blocks
 
 
-def measure_block(call: Call, calls: int) -> float:
+def measure_block(call: Call, calls: int, clock: Clock) -> float:
     """Return the median of some calls, in milliseconds."""
     spent = []
     for _ in range(calls):
-        before = perf_counter_ns()
+        before = clock()
         call()
-        spent.append(perf_counter_ns() - before)
+        spent.append(clock() - before)
     return median(spent) / 1e6
 
 
@@ -297,13 +304,16 @@ def closing(call: Call) -> Call:
     return ask
 
 
-def measure_pages() -> tuple[Blocks, dict[str, tuple[int, int, int]]]:
-    """Measure the pages, and count their queries and bytes."""
+def measure_pages() -> tuple[Blocks, Blocks, Sizes]:
+    """Measure the pages, in elapsed and in processor time, and count their queries and bytes."""
     site = Site()
     urls = [f"/page/{kind}/{count}/" for kind in PAGES for count in (0, *COUNTS)]
     contestants = {url: site.caller(url, 200) for url in urls}
     sizes = {url: size(call) for url, call in contestants.items()}
-    return in_turns(contestants, ROUNDS_OF_PAGES, CALLS_OF_PAGES), sizes
+    elapsed = in_turns(contestants, ROUNDS_OF_PAGES, CALLS_OF_PAGES)
+    given = {url: call for url, call in contestants.items() if "/rows/" in url}
+    worked = in_turns(given, ROUNDS_OF_PAGES, CALLS_OF_PAGES, thread_time_ns)
+    return elapsed, worked, sizes
 
 
 def size(call: Call) -> tuple[int, int, int]:
@@ -354,7 +364,7 @@ def parts() -> dict[str, Call]:
 
 
 def section(
-    polls: Blocks, connections: Blocks, pages: Blocks, sizes: dict[str, tuple[int, int, int]]
+    polls: Blocks, connections: Blocks, elapsed: Blocks, worked: Blocks, sizes: Sizes
 ) -> str:
     """Return the sections of the page."""
     described = METHOD.format(
@@ -374,8 +384,8 @@ def section(
             "The same where each request connects anew (`CONN_MAX_AGE = 0`, Django's default):",
             table_of_connections(connections),
             "## What a page costs",
-            table_of_pages(pages, sizes),
-            targets_of_pages(pages, sizes),
+            table_of_pages(elapsed, sizes),
+            targets_of_pages(worked, sizes),
             "## How polls and pages are measured",
             described.strip(),
         ]
@@ -410,7 +420,7 @@ def cost(blocks: Blocks, name: str, base: str) -> list[str]:
     return [f"{median(blocks[name]):.2f}", as_ratio(ratio(blocks, name, base))]
 
 
-def table_of_pages(blocks: Blocks, sizes: dict[str, tuple[int, int, int]]) -> str:
+def table_of_pages(blocks: Blocks, sizes: Sizes) -> str:
     heads = ["", "bars", "queries", "bytes", "gzip", "ms", "ms a bar", "bytes a bar"]
     lines = []
     for kind, name in PAGES.items():
@@ -423,9 +433,7 @@ def table_of_pages(blocks: Blocks, sizes: dict[str, tuple[int, int, int]]) -> st
     return table(heads, lines)
 
 
-def share(
-    blocks: Blocks, sizes: dict[str, tuple[int, int, int]], kind: str, count: int
-) -> tuple[float, float]:
+def share(blocks: Blocks, sizes: Sizes, kind: str, count: int) -> tuple[float, float]:
     """Return the milliseconds and the bytes that a page takes more for each of its bars."""
     url, empty = f"/page/{kind}/{count}/", f"/page/{kind}/0/"
     pairs = zip(blocks[url], blocks[empty], strict=True)
@@ -443,12 +451,13 @@ def targets_of_polls(blocks: Blocks) -> str:
     )
 
 
-def targets_of_pages(blocks: Blocks, sizes: dict[str, tuple[int, int, int]]) -> str:
+def targets_of_pages(blocks: Blocks, sizes: Sizes) -> str:
     milliseconds, length = share(blocks, sizes, "rows", max(COUNTS))
     return (
-        f"- Target: a bar on a page, its row given, costs at most {MOST_MILLISECONDS} ms: "
-        f"{milliseconds:.2f} ms, {verdict(milliseconds <= MOST_MILLISECONDS)}.\n"
-        f"- Target: it takes at most {MOST_BYTES:,} bytes: "
+        "- Target: a bar on a page, its row given, takes the processor at most "
+        f"{MOST_MILLISECONDS} ms: "
+        f"{milliseconds:.3f} ms, {verdict(milliseconds <= MOST_MILLISECONDS)}.\n"
+        f"- Target: it is at most {MOST_BYTES:,} bytes long: "
         f"{length:,.0f}, {verdict(length <= MOST_BYTES)}."
     )
 
