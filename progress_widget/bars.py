@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from progress_widget import exceptions, queues
 from progress_widget.exceptions import DoesNotExist
 from progress_widget.measures import percent_of, percent_text
-from progress_widget.models import MAX_NUMBER, MESSAGE_LENGTH, State, TaskProgress, has_heartbeat
+from progress_widget.models import MAX_NUMBER, MESSAGE_LENGTH, TaskProgress, has_heartbeat
+from progress_widget.states import State
 from progress_widget.texts import cropped
 from progress_widget.writing.flushing import Outlet
 from progress_widget.writing.reports import Outcome, Report, Snapshot, reports_of

@@ -33,6 +33,8 @@ SILENT = gettext_noop(
 GONE = gettext_noop("The record of its progress has been deleted.")
 AGAIN = gettext_noop("The last attempt did not succeed. The next one will start by itself.")
 
+PROGRESS = _("Progress")
+REFRESH = _("Refresh")
 TEXTS = {
     "waiting": _("Waiting to start"),
     "running": _("Running"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from django_htmx.http import trigger_client_event
 from django_htmx.middleware import HtmxDetails
@@ -15,9 +14,11 @@ from progress_widget.reading.fragments import Version, announcement, in_language
 from progress_widget.reading.polling import look_up
 from progress_widget.reading.tickets import Ticket
 
+# Cheaper than never_cache, which reckons dates; nothing here may be kept by anybody.
+NOT_STORED = {"Cache-Control": "private, no-store"}
+
 
 @login_not_required
-@never_cache
 @require_GET
 def poll(request: HttpRequest, token: str) -> HttpResponse:
     """Answer with the fragment, or with 204 if the page shows it already."""
@@ -28,7 +29,7 @@ def poll(request: HttpRequest, token: str) -> HttpResponse:
     shown = Version.parse(request.GET.get("v", ""))
     [fragment] = look_up([(ticket, shown)])
     if fragment.version == shown:
-        return HttpResponse(status=204)
+        return HttpResponse(status=204, headers=NOT_STORED)
     with in_language(ticket.language):
         html = rendering.render(
             fragment,
@@ -37,7 +38,7 @@ def poll(request: HttpRequest, token: str) -> HttpResponse:
             template=ticket.template,
             announcement=announcement(fragment, shown),
         )
-    response = HttpResponse(html)
+    response = HttpResponse(html, headers=NOT_STORED)
     if fragment.is_finished:
         trigger_client_event(
             response, "progressbar:finished", {"key": key, "state": fragment.state}
@@ -52,7 +53,8 @@ def refuse(request: HttpRequest, ticket: Ticket | None, key: str) -> HttpRespons
     a 403.
     """
     if not HtmxDetails(request):
-        return HttpResponseForbidden()
+        return HttpResponseForbidden(headers=NOT_STORED)
     with in_language("" if ticket is None else ticket.language):
         fragment = refusal()
-        return HttpResponse(rendering.render(fragment, key, announcement=fragment.text))
+        html = rendering.render(fragment, key, announcement=fragment.text)
+    return HttpResponse(html, headers=NOT_STORED)

@@ -7,13 +7,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from progress_widget.models import (
-    MAX_NUMBER,
-    State,
-    TaskProgress,
-    TaskProgressQuerySet,
-    has_heartbeat,
-)
+from progress_widget.models import MAX_NUMBER, State, TaskProgress, has_heartbeat
+from progress_widget.rows import TaskProgressQuerySet
 from progress_widget.texts import cropped
 
 pytestmark = pytest.mark.django_db

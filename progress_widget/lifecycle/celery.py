@@ -12,7 +12,7 @@ from typing import Any
 from celery import current_task, signals, states
 from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 
-from progress_widget.models import State
+from progress_widget.states import State
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
 from progress_widget.writing.background import writer
 from progress_widget.writing.flushing import flush

@@ -9,7 +9,7 @@ from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
 from celery.result import AsyncResult
 
-from progress_widget.models import State
+from progress_widget.states import State
 
 BACKEND_STATES = {
     states.SUCCESS: State.SUCCEEDED,

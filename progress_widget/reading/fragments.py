@@ -14,8 +14,9 @@ from django.utils import timezone, translation
 from django.utils.formats import date_format, number_format
 from django.utils.translation import get_language, gettext
 
-from progress_widget.models import State, TaskProgress
+from progress_widget.models import TaskProgress
 from progress_widget.reading.tickets import Ticket
+from progress_widget.states import State
 from progress_widget.texts import AGAIN, ERROR, GONE, LATE, REASONS, SILENT, TEXTS
 
 STALLED = "stalled"

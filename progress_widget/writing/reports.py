@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from progress_widget.exceptions import OutOfRange
-from progress_widget.models import MAX_NUMBER, State, TaskProgress
+from progress_widget.models import MAX_NUMBER, TaskProgress
+from progress_widget.states import State
 from progress_widget.texts import COMPLETE
 from progress_widget.writing.values import Assigned
 

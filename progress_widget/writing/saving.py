@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from django.db import Error, IntegrityError, connections, router, transaction
 from django.utils import timezone
 
-from progress_widget.models import TaskProgress, TaskProgressQuerySet
+from progress_widget.models import TaskProgress
+from progress_widget.rows import TaskProgressQuerySet
 from progress_widget.writing.reports import Report
 
 logger = logging.getLogger("progress_widget")

@@ -17,7 +17,8 @@ from django.db import OperationalError, connection, transaction
 
 from progress_widget import bars
 from progress_widget.bars import ProgressBar
-from progress_widget.models import State, TaskProgress, TaskProgressQuerySet
+from progress_widget.models import State, TaskProgress
+from progress_widget.rows import TaskProgressQuerySet
 from progress_widget.writing import background as module
 from progress_widget.writing.flushing import flush
 from progress_widget.writing.reports import Outcome, Report

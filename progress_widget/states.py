@@ -1,0 +1,31 @@
+"""What can become of a task."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class State(models.TextChoices):
+    """What has become of a task. A page adds to these *stalled*, which is derived."""
+
+    WAITING = "waiting", _("Waiting")
+    """It has not been started yet, or nothing has been heard of it."""
+
+    RUNNING = "running", _("Running")
+    """It has started and not yet ended."""
+
+    RETRYING = "retrying", _("Retrying")
+    """The last attempt did not succeed; the queue will run it again."""
+
+    SUCCEEDED = "succeeded", _("Succeeded")
+    """It has done all that it had to do."""
+
+    FAILED = "failed", _("Failed")
+    """It ended with an exception, at a time limit, or together with its worker."""
+
+    CANCELLED = "cancelled", _("Cancelled")
+    """It was revoked, or expired before it started."""
+
+
+ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
