@@ -333,29 +333,23 @@ def measure_parts() -> Blocks:
 def parts() -> dict[str, Call]:
     """Return the parts: the only place here that knows the package's insides."""
     from benchmarks.site_urls import task_id
-    from progress_widget import rendering, tokens
     from progress_widget.models import TaskProgress
+    from progress_widget.reading import rendering, tickets
+    from progress_widget.reading.fragments import Fragment, fragment_of
+    from progress_widget.reading.polling import present
 
-    ticket = tokens.Ticket(
-        task_id=task_id(POLLED),
-        user="",
-        label="",
-        interval=1000,
-        template=rendering.TEMPLATE,
-        language="en-us",
-        since=1_700_000_000,
-    )
-    token = tokens.sign(ticket)
+    ticket = tickets.Ticket(task_id=task_id(POLLED), language="en-us")
+    token = tickets.sign(ticket)
     row = TaskProgress.objects.get(task_id=ticket.task_id)
 
-    def new() -> Any:
-        return rendering.Fragment(row, ticket, shown="1.running.420.00000000")
+    def new() -> Fragment:
+        return fragment_of(row, ticket, present())
 
     return {
-        "reading a token": lambda: tokens.read(token),
-        "signing a token": lambda: tokens.sign(ticket),
-        "comparing versions": lambda: new().is_shown,
-        "rendering a fragment, with its token": lambda: rendering.render(new(), "p00000000"),
+        "reading a token": lambda: tickets.read(token),
+        "signing a token": lambda: tickets.sign(ticket),
+        "a fragment and its version": lambda: new().version,
+        "rendering a fragment": lambda: rendering.render(new(), "p00000000", token=token),
         "the SELECT": lambda: TaskProgress.objects.for_tasks([ticket.task_id]),
     }
 

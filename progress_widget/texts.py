@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-# Rows keep these texts in English; a page shows them in its reader's language.
+# Marked here, translated where they are shown: rows keep those of the first part in English.
 COMPLETE = gettext_noop("Complete")
 ERROR = gettext_noop(
     "Something went wrong. Try again; if it happens again, contact the site's administrators."
@@ -33,18 +32,18 @@ SILENT = gettext_noop(
 GONE = gettext_noop("The record of its progress has been deleted.")
 AGAIN = gettext_noop("The last attempt did not succeed. The next one will start by itself.")
 
-PROGRESS = _("Progress")
-REFRESH = _("Refresh")
+PROGRESS = gettext_noop("Progress")
+REFRESH = gettext_noop("Refresh")
 TEXTS = {
-    "waiting": _("Waiting to start"),
-    "running": _("Running"),
-    "retrying": _("Attempt %(number)s will follow"),
-    "succeeded": _("Complete"),
-    "failed": _("Failed"),
-    "cancelled": _("Cancelled"),
-    "stalled": _("No news"),
-    "unknown": _("This task is no longer known"),
-    "refused": _("This progress can't be shown"),
+    "waiting": gettext_noop("Waiting to start"),
+    "running": gettext_noop("Running"),
+    "retrying": gettext_noop("Attempt %(number)s will follow"),
+    "succeeded": gettext_noop("Complete"),
+    "failed": gettext_noop("Failed"),
+    "cancelled": gettext_noop("Cancelled"),
+    "stalled": gettext_noop("No news"),
+    "unknown": gettext_noop("This task is no longer known"),
+    "refused": gettext_noop("This progress can't be shown"),
 }
 """What a page says of each state, in a few words."""
 

@@ -140,7 +140,7 @@ def fragment_of(
 
 def refusal() -> Fragment:
     """Return a finished fragment that says that the progress can't be shown, and no more."""
-    return Fragment(state=REFUSED, text=str(TEXTS[REFUSED]), is_finished=True)
+    return Fragment(state=REFUSED, text=gettext(TEXTS[REFUSED]), is_finished=True)
 
 
 def announcement(fragment: Fragment, shown: Version | None) -> str:
@@ -186,7 +186,7 @@ def _is_stalled(row: TaskProgress, moment: Moment) -> bool:
 
 
 def _text_of(row: TaskProgress, state: str) -> str:
-    text = str(TEXTS.get(state, state))
+    text = gettext(TEXTS[state]) if state in TEXTS else state
     if state == State.RETRYING:
         return text % {"number": number_format(row.attempt + 1)}
     if state != State.RUNNING:

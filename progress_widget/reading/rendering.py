@@ -10,8 +10,9 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext
 
 from progress_widget.models import TASK_ID_LENGTH, TaskProgress
 from progress_widget.reading import tickets
@@ -93,13 +94,14 @@ def render(
         # Ready strings in dicts: looking up attributes and formatting would be half of the cost.
         "fragment": vars(fragment),
         "key": SafeString(key),
+        "state": conditional_escape(fragment.state),
         "value": SafeString(value),
         "width": SafeString(value or ("30" if is_indeterminate else "0")),
         "is_indeterminate": is_indeterminate,
         "interval_ms": SafeString(fragment.interval_ms),
         "poll_url": "" if fragment.is_finished else _poll_url(token, key, fragment),
-        "name": PROGRESS,
-        "refresh": REFRESH,
+        "name": "" if fragment.label else gettext(PROGRESS),
+        "refresh": gettext(REFRESH) if on_page else "",
         "announcement": announcement,
         "on_page": on_page,
     }

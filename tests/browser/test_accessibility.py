@@ -50,12 +50,13 @@ COLOURS = """() => {
   const TEXTS = ["label", "percent", "text", "numbers", "message"];
   const inspect = (bar) => {
     const style = (part) => getComputedStyle(bar.querySelector(`.progressbar__${part}`));
-    const track = style("track");
+    const track = getComputedStyle(bar.querySelector(".progressbar__meter svg"));
     const fill = style("fill");
-    const icon = pixel(style("icon").stroke);
+    const tone = getComputedStyle(bar.querySelector(".progressbar__foot"), "::before");
+    const icon = pixel(tone.backgroundColor);
     const marks = {};
     if (parseFloat(fill.width)) marks.fill = pixel(fill.fill, fill.opacity * track.opacity);
-    if (track.backgroundImage !== "none") marks.dots = pixel(style("icon").stroke, track.opacity);
+    if (track.backgroundImage !== "none") marks.dots = pixel(tone.backgroundColor, track.opacity);
     return {
       name: bar.closest("[id]:not([data-state])").id,
       texts: Object.fromEntries(
@@ -73,6 +74,10 @@ COLOURS = """() => {
   probe.remove();
   return {page, bars: [...document.querySelectorAll("[data-state]")].map(inspect)};
 }"""
+# Transitions that have begun go on when motion becomes unwanted.
+FINISH_TRANSITIONS = """() => document.getAnimations()
+  .filter((each) => each.effect.getComputedTiming().endTime < Infinity)
+  .forEach((each) => each.finish())"""
 OBSERVE_ANNOUNCEMENTS = """() => {
   window.announced = [];
   const region = document.querySelector("[role=status]");
@@ -132,6 +137,7 @@ def test_contrast_is_enough_in_every_state(visitor: Visitor, states: dict[str, s
     too_low = {}
     for look in LOOKS:
         visitor.page.emulate_media(**look, reduced_motion="reduce")
+        visitor.page.evaluate(FINISH_TRANSITIONS)
         seen = visitor.page.evaluate(COLOURS)
 
         assert {bar["name"] for bar in seen["bars"]} == set(states)

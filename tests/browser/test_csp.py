@@ -31,7 +31,7 @@ def test_strict_policy_is_kept(visitor: Visitor, policy: str) -> None:
     visitor.sees(state="failed", within="#bad")
     visitor.sees(state="waiting", within="#waiting")
 
-    styled = visitor.page.locator(".progressbar__track").first
+    styled = visitor.page.locator(".progressbar__meter svg").first
     assert styled.evaluate("track => getComputedStyle(track).display") == "block"
     assert visitor.console == []
 
