@@ -7,15 +7,16 @@ from pathlib import Path
 
 from celery import Celery
 
+from example import sqlite_broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
 
 folder = Path(os.environ["PROGRESS_BENCH_FOLDER"])
-for name in ("messages", "control", "results"):
-    (folder / name).mkdir(exist_ok=True)
+(folder / "results").mkdir(exist_ok=True)
 
 app = Celery("benchmarks")
 app.conf.update(
-    broker_url=os.environ.get("RABBITMQ_URL") or "filesystem://",
+    broker_url=os.environ.get("RABBITMQ_URL") or sqlite_broker.url(folder),
     result_backend=os.environ.get("REDIS_URL") or f"file://{folder / 'results'}",
     result_expires=600,
     imports=["benchmarks.tasks"],
@@ -23,10 +24,3 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
 )
-if app.conf.broker_url == "filesystem://":
-    app.conf.broker_transport_options = {
-        "data_folder_in": str(folder / "messages"),
-        "data_folder_out": str(folder / "messages"),
-        "control_folder": str(folder / "control"),
-        "polling_interval": 0.1,
-    }

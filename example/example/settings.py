@@ -1,7 +1,7 @@
 """Settings of the example: for a look on one's own machine, never for a site on the internet.
 
-Without further ado it runs on SQLite and on files as Celery's broker. DATABASE_URL (postgresql://
-or mysql://) and BROKER_URL name servers to use instead. It runs under a strict
+Without further ado it runs on SQLite, which is Celery's broker too (sqlite_broker.py). DATABASE_URL
+(postgresql:// or mysql://) and BROKER_URL name servers to use instead. It runs under a strict
 Content-Security-Policy; with CSP=nonce, on Django 6 and newer, under one of nonces.
 """
 
@@ -13,13 +13,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import django
+import sqlite_broker
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 RUN_DIR = BASE_DIR / "run"
 CSV_DIR = RUN_DIR / "csv"
-BROKER_DIR = RUN_DIR / "broker"
-for folder in (CSV_DIR, BROKER_DIR / "queue", BROKER_DIR / "control"):
-    folder.mkdir(parents=True, exist_ok=True)
+CSV_DIR.mkdir(parents=True, exist_ok=True)
 
 ENGINES = {
     "postgres": "django.db.backends.postgresql",
@@ -122,11 +121,4 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_URL = os.environ.get("BROKER_URL", "filesystem://")
-if CELERY_BROKER_URL.startswith("filesystem:"):
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": str(BROKER_DIR / "queue"),
-        "data_folder_out": str(BROKER_DIR / "queue"),
-        "control_folder": str(BROKER_DIR / "control"),
-        "polling_interval": 0.1,
-    }
+CELERY_BROKER_URL = os.environ.get("BROKER_URL") or sqlite_broker.url(RUN_DIR)

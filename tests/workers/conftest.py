@@ -21,12 +21,13 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
+from example import sqlite_broker
 from progress_widget.models import TaskProgress, has_heartbeat
 from progress_widget.reading import rendering
 
 PATIENCE = 30.0
 ROOT = Path(__file__).parents[2]
-BROKERS = {"rabbitmq": "RABBITMQ_URL", "redis": "REDIS_URL", "filesystem": ""}
+BROKERS = {"rabbitmq": "RABBITMQ_URL", "redis": "REDIS_URL", "sqlite": ""}
 
 
 def wait_until(
@@ -142,9 +143,10 @@ class Worker:
         return self.log.read_text()
 
 
-def broker_or_skip(name: str) -> str:
+def broker_or_skip(name: str, folder: Path) -> str:
+    """Return the URL of a server that is named, or of the broker that needs none."""
     variable = BROKERS[name]
-    url = os.environ.get(variable, "") if variable else "filesystem://"
+    url = os.environ.get(variable, "") if variable else sqlite_broker.url(folder)
     if not url:
         reason = f"{variable} names no server"
         if os.environ.get("CI"):
@@ -154,7 +156,7 @@ def broker_or_skip(name: str) -> str:
 
 
 def best_broker() -> str:
-    return "rabbitmq" if os.environ.get("RABBITMQ_URL") else "filesystem"
+    return "rabbitmq" if os.environ.get("RABBITMQ_URL") else "sqlite"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -184,10 +186,9 @@ def start_worker(
     ) -> Worker:
         folder = like.folder if like else tmp_path_factory.mktemp("worker")
         queue = like.queue if like else f"progress-{uuid4()}"
-        url = broker_or_skip(broker or best_broker())
+        url = broker_or_skip(broker or best_broker(), folder)
         variables = {
             "PROGRESS_TEST_BROKER": url,
-            "PROGRESS_TEST_FOLDER": str(folder),
             "PROGRESS_TEST_QUEUE": queue,
             "PROGRESS_TEST_DATABASE": str(connection.settings_dict["NAME"]),
             "PROGRESS_TEST_STALLED_AFTER": str(settings.PROGRESS_WIDGET_STALLED_AFTER),
@@ -208,7 +209,7 @@ def start_worker(
                 stderr=subprocess.STDOUT,
                 text=True,
             )
-        worker = Worker(queue, client(url, folder), process, log, folder)
+        worker = Worker(queue, client(url), process, log, folder)
         workers.append(worker)
 
         def ready() -> bool:
@@ -225,16 +226,9 @@ def start_worker(
         worker.process.wait(PATIENCE)
 
 
-def client(url: str, folder: Path) -> Celery:
-    """Give an app that publishes to the workers and knows none of their tasks."""
-    app = Celery("client", broker=url, set_as_current=False)
-    if url.startswith("filesystem"):
-        app.conf.broker_transport_options = {
-            "data_folder_in": str(folder / "messages"),
-            "data_folder_out": str(folder / "messages"),
-            "control_folder": str(folder / "control"),
-        }
-    return app
+def client(url: str) -> Celery:
+    """Return an app that publishes to the workers and knows none of their tasks."""
+    return Celery("client", broker=url, set_as_current=False)
 
 
 @pytest.fixture(scope="session")
@@ -252,7 +246,7 @@ named. Where STALLED_AFTER decides, the test had set it to 2 or 3 seconds. What 
 row made for it beforehand (revoke before start, expired, unregistered task); without one the page
 says that the task waits, unless a result backend knows better. What needs which server:
 
-- RabbitMQ: delivery again after the loss of the whole worker. The filesystem broker removes a
+- RabbitMQ: delivery again after the loss of the whole worker. The SQLite broker removes a
   message when it is received; Redis delivers again only after minutes.
 - PostgreSQL or MariaDB: what the background writer promises (see design.md).
 - None: the rest.

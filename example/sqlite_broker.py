@@ -1,0 +1,135 @@
+"""A broker for Celery in one SQLite file, for machines without a server: demo, tests, benchmarks.
+
+Celery brings two brokers that need no server and reach other processes, and neither will do:
+
+- ``filesystem://`` loses messages. Its writer makes a file and then fills it, its reader moves and
+  reads the file without asking for the lock; a reader that comes between finds it empty, and the
+  worker dies of a JSONDecodeError. The files that say which queue gets which broadcast break alike.
+- ``sqlalchemy+sqlite://`` has no broadcast, so that nobody can ping a worker or revoke a task.
+
+Here each message is a row, and SQLite sees to it that a row is there wholly or not at all, and is
+deleted by one reader only. To import this module makes Celery understand ``sqlite:////a/path``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from json import dumps, loads
+from pathlib import Path
+from queue import Empty
+from typing import Any
+from urllib.parse import quote
+
+from kombu.transport import TRANSPORT_ALIASES, virtual
+
+LOCK_SECONDS = 60
+# No WAL: with connections this short, each would begin and end the file of it, at twice the cost.
+TABLES = """
+CREATE TABLE IF NOT EXISTS message (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, payload TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS message_queue ON message (queue);
+CREATE TABLE IF NOT EXISTS binding (
+    exchange TEXT, routing_key TEXT, pattern TEXT, queue TEXT,
+    PRIMARY KEY (exchange, routing_key, pattern, queue)
+);
+"""
+PUT = "INSERT INTO message (queue, payload) VALUES (?, ?)"
+OLDEST = "SELECT id, payload FROM message WHERE queue = ? ORDER BY id LIMIT 1"
+TAKE = "DELETE FROM message WHERE id = ?"
+BIND = "INSERT OR IGNORE INTO binding VALUES (?, ?, ?, ?)"
+BOUND = "SELECT routing_key, pattern, queue FROM binding WHERE exchange = ?"
+BROADCAST = """
+INSERT INTO message (queue, payload) SELECT DISTINCT queue, ? FROM binding WHERE exchange = ?
+"""
+
+
+def url(folder: Path) -> str:
+    """Return the URL of the broker whose file lies in this folder."""
+    return f"sqlite:///{quote((folder.resolve() / 'broker.sqlite3').as_posix())}"
+
+
+class Channel(virtual.Channel):
+    supports_fanout = True
+
+    def __init__(self, connection: Any, **options: Any) -> None:
+        super().__init__(connection, **options)
+        self.path = connection.client.virtual_host
+        self.temporary: set[str] = set()
+        with closing(self.connect()) as database:
+            database.executescript(TABLES)
+
+    def connect(self) -> sqlite3.Connection:
+        """Open the file for one operation, so that nothing is open in a fork or another thread."""
+        database = sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None)
+        # What is written outlives any process even so; the machine it need not outlive.
+        database.execute("PRAGMA synchronous = OFF")
+        return database
+
+    def read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with closing(self.connect()) as database:
+            return database.execute(sql, values).fetchall()
+
+    def change(self, sql: str, *values: Any) -> int:
+        """Run a statement that commits itself; return how many rows it changed."""
+        with closing(self.connect()) as database:
+            return database.execute(sql, values).rowcount
+
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        self.change(PUT, queue, dumps(message))
+
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
+        """Take the oldest message. Whoever finds none has only read, and kept nobody waiting."""
+        while found := self.read(OLDEST, queue):
+            number, payload = found[0]
+            # Nothing is deleted where another worker came first: then the next one is tried.
+            if self.change(TAKE, number):
+                return loads(payload)
+        raise Empty
+
+    def _size(self, queue: str) -> int:
+        return int(self.read("SELECT count(*) FROM message WHERE queue = ?", queue)[0][0])
+
+    def _purge(self, queue: str) -> int:
+        return self.change("DELETE FROM message WHERE queue = ?", queue)
+
+    def _new_queue(self, queue: str, *, auto_delete: bool = False, **options: Any) -> None:
+        if auto_delete:
+            self.temporary.add(queue)
+
+    def _delete(self, queue: str, *args: Any, **options: Any) -> None:
+        super()._delete(queue, *args, **options)
+        self.change("DELETE FROM binding WHERE queue = ?", queue)
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        self.change(BIND, exchange, routing_key or "", pattern or "", queue)
+
+    def get_table(self, exchange: str) -> list[tuple[Any, ...]]:
+        return self.read(BOUND, exchange)
+
+    def _put_fanout(self, exchange: str, message: Any, routing_key: str, **options: Any) -> None:
+        self.change(BROADCAST, dumps(message), exchange)
+
+    def close(self) -> None:
+        """Delete the queues for answers and commands too: nobody will read them any more."""
+        if not self.closed:
+            for queue in self.temporary:
+                self.queue_delete(queue)
+        super().close()
+
+
+class Transport(virtual.Transport):
+    Channel = Channel
+    polling_interval = 0.05
+    driver_type = driver_name = "sqlite"
+    default_connection_params: dict[str, Any] = {}
+    implements = virtual.Transport.implements.extend(
+        exchange_type=frozenset(["direct", "topic", "fanout"])
+    )
+
+    def driver_version(self) -> str:
+        return sqlite3.sqlite_version
+
+
+TRANSPORT_ALIASES["sqlite"] = f"{__name__}:Transport"
