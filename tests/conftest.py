@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.template import engines
 from django.utils import translation
 
+pytest_plugins = ["tests.summary"]
 TABLE = "progress_widget_taskprogress"
 
 

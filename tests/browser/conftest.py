@@ -1,4 +1,4 @@
-"""Chromium, the visitor in it, and the sums that the session ends with."""
+"""Chromium, the visitor in it, and what is counted for the last lines of the run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,6 @@ FLAGS = [
     "--disable-sync",
 ]
 USUAL: dict[str, Any] = {"locale": "en-GB"}
-SUMS = pytest.StashKey[dict[str, Counter[str]]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SUMS] = {}
 
 
 @pytest.hookimpl(trylast=True)
@@ -41,29 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Last, because Playwright's event loop runs in this thread as long as the browser lives, and
     # code under other tests may want to run its own.
     items.sort(key=lambda item: HERE in item.path.parents)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    report = yield
-    if item.path.name == "test_hostile.py" and report.when == "call" and not report.skipped:
-        sums = sums_of(item.config, item.callspec.params["htmx"])  # type: ignore[attr-defined]
-        sums["hostile pages"] += 1
-        sums["passed"] += report.passed
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    for htmx, sums in sorted(config.stash[SUMS].items()):
-        terminalreporter.write_line(
-            f"htmx {htmx}: CSP violations {sums['violations']}, axe violations {sums['axe']}, "
-            f"console errors {sums['errors']}, "
-            f"hostile pages passed {sums['passed']} of {sums['hostile pages']}"
-        )
-
-
-def sums_of(config: pytest.Config, htmx: str) -> Counter[str]:
-    return config.stash[SUMS].setdefault(htmx, Counter())
 
 
 @pytest.fixture(scope="session")
@@ -91,13 +64,16 @@ def fetched_htmx(request: pytest.FixtureRequest) -> Path:
     folder = request.config.cache.mkdir("htmx")
     script = folder / f"htmx-{FETCHED_HTMX}.js"
     if not script.exists():
-        command = ["npm", "pack", f"htmx.org@{FETCHED_HTMX}", "--pack-destination", str(folder)]
+        # Elsewhere at first: other processes of the run may look for it meanwhile.
+        own = Path(tempfile.mkdtemp(dir=folder))
+        command = ["npm", "pack", f"htmx.org@{FETCHED_HTMX}", "--pack-destination", str(own)]
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=60)
         except (OSError, subprocess.SubprocessError) as error:
             pytest.skip(f"htmx {FETCHED_HTMX} can't be fetched: {error}")
-        with tarfile.open(folder / f"htmx.org-{FETCHED_HTMX}.tgz") as archive:
-            script.write_bytes(archive.extractfile("package/dist/htmx.min.js").read())
+        with tarfile.open(own / f"htmx.org-{FETCHED_HTMX}.tgz") as archive:
+            (own / "whole").write_bytes(archive.extractfile("package/dist/htmx.min.js").read())
+        (own / "whole").replace(script)
     return script
 
 
@@ -138,9 +114,12 @@ def page(
 
 
 @pytest.fixture
-def sums(request: pytest.FixtureRequest, htmx: str) -> Counter[str]:
-    """What the session's last lines say of this version of htmx."""
-    return sums_of(request.config, htmx)
+def sums(htmx: str, record_property: Callable[[str, object], None]) -> Iterator[Counter[str]]:
+    """What the last lines of the run add up for this version of htmx."""
+    record_property("htmx", htmx)
+    counted: Counter[str] = Counter()
+    yield counted
+    record_property("sums", [htmx, dict(counted)])
 
 
 @pytest.fixture

@@ -96,6 +96,8 @@ def states(visitor: Visitor, settings: Any, monkeypatch: pytest.MonkeyPatch) -> 
     bars = "".join(
         f'<div id="{name}">{tag(name, interval=MANY_BARS_INTERVAL)}</div>' for name in STATES
     )
+    # From the start: a transition that has begun goes on, and its colours are not those to look at.
+    visitor.page.emulate_media(reduced_motion="reduce")
     visitor.opens(f"<main><h1>Tasks</h1>{bars}</main>", head=BOTH_SCHEMES)
 
     rows = TaskProgress.objects

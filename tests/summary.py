@@ -1,0 +1,78 @@
+"""What a run says in the end, gathered from the tests of all its processes."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ABOUT_FATES = """\
+# Fates
+
+Written by `make fates`: what the partial view answered in the end, for each fate that a task met
+on a real worker, and the seconds from opening the page. The pool is prefork where no other is
+named. Where STALLED_AFTER decides, the test had set it to 2 or 3 seconds. What never started had a
+row made for it beforehand (revoke before start, expired, unregistered task); without one the page
+says that the task waits, unless a result backend knows better. What needs which server:
+
+- RabbitMQ: delivery again after the loss of the whole worker. The SQLite broker removes a
+  message when it is received; Redis delivers again only after minutes.
+- PostgreSQL or MariaDB: what the background writer promises (see design.md).
+- None: the rest.
+"""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    # With pytest-xdist the tests run elsewhere; only their reports come here, with the properties
+    # that the tests have recorded.
+    reports = [
+        report
+        for group in terminalreporter.stats.values()
+        for report in group
+        if isinstance(report, pytest.TestReport)
+    ]
+    tell_fates(terminalreporter, reports)
+    tell_sums(terminalreporter, reports)
+
+
+def recorded(reports: list[pytest.TestReport], name: str) -> Iterator[Any]:
+    """Yield each value that a test has recorded by this name."""
+    for report in reports:
+        if report.when == "teardown":  # the last one has all that was recorded until then
+            yield from (value for key, value in report.user_properties if key == name)
+
+
+def tell_fates(terminal: pytest.TerminalReporter, reports: list[pytest.TestReport]) -> None:
+    """Print what a page showed in the end of each fate, and write it where the run is asked to."""
+    rows = [
+        f"| {fate} | {state} | {seconds:.1f} s |"
+        for fate, state, seconds in sorted(recorded(reports, "fate"))
+    ]
+    if not rows:
+        return
+    table = ["| fate | the page says | after |", "|---|---|---|", *rows]
+    terminal.section("what a page shows of each fate")
+    terminal.write_line("\n".join(table))
+    if path := os.environ.get("PROGRESS_FATES_FILE"):
+        Path(path).write_text("\n".join((ABOUT_FATES, *table, "")))
+
+
+def tell_sums(terminal: pytest.TerminalReporter, reports: list[pytest.TestReport]) -> None:
+    """Print what the browser complained of, for each version of htmx."""
+    sums: dict[str, Counter[str]] = {}
+    for htmx, found in recorded(reports, "sums"):
+        sums.setdefault(htmx, Counter()).update(found)
+    for report in reports:
+        if "test_hostile.py" in report.nodeid and report.when == "call" and not report.skipped:
+            of_version = sums[dict(report.user_properties)["htmx"]]
+            of_version.update({"hostile pages": 1, "passed": int(report.passed)})
+    for htmx, found in sorted(sums.items()):
+        terminal.write_line(
+            f"htmx {htmx}: CSP violations {found['violations']}, axe violations {found['axe']}, "
+            f"console errors {found['errors']}, "
+            f"hostile pages passed {found['passed']} of {found['hostile pages']}"
+        )
