@@ -19,4 +19,6 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
     worker_hijack_root_logger=False,
+    # How long the loss of a pool's process is only suspected; Celery's own value is 10 seconds.
+    worker_lost_wait=2.0,
 )

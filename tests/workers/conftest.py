@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -25,20 +24,28 @@ from example import sqlite_broker
 from progress_widget.models import TaskProgress, has_heartbeat
 from progress_widget.reading import rendering
 
-PATIENCE = 30.0
+# Long, for a machine that is busy: a worker that has died is noticed much sooner.
+PATIENCE = 60.0
 ROOT = Path(__file__).parents[2]
 BROKERS = {"rabbitmq": "RABBITMQ_URL", "redis": "REDIS_URL", "sqlite": ""}
 
 
 def wait_until(
-    condition: Callable[[], object], what: Callable[[], str] | str, patience: float = PATIENCE
+    condition: Callable[[], object],
+    what: Callable[[], str] | str,
+    worker: Worker | None = None,
+    patience: float = PATIENCE,
 ) -> object:
-    """Wait until the condition holds, and give what it gave."""
+    """Wait until the condition holds, and return what it gave; fail once the worker has died."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
+        # Asked before the condition, so that what the worker did last is seen.
+        has_died = worker is not None and worker.has_died
         found = condition()
         if found:
             return found
+        if has_died:
+            raise AssertionError(f"the worker has died:\n{worker.output()}")
         time.sleep(0.05)
     wanted = what if isinstance(what, str) else what()
     raise AssertionError(f"waited in vain, {patience} s, until {wanted}")
@@ -46,9 +53,14 @@ def wait_until(
 
 @dataclass
 class Page:
-    """A page that shows one bar: it does what htmx does, with Django's test client."""
+    """A page that shows one bar: it does what htmx does, with Django's test client.
+
+    Attributes:
+        worker: Who works on the task. A page does not wait for one that has died.
+    """
 
     task_id: str
+    worker: Worker | None = None
     html: BeautifulSoup = field(init=False)
     states: list[str] = field(default_factory=list)
     percents: list[str] = field(default_factory=list)
@@ -82,12 +94,12 @@ class Page:
                 self._show(response.content.decode())
         return self
 
-    def wait_for(self, state: str, patience: float = PATIENCE) -> Page:
+    def wait_for(self, state: str) -> Page:
         """Poll until the bar shows this state."""
         wait_until(
             lambda: self.poll().state == state,
             lambda: f"the bar is {state}: {self.states} {self.text}",
-            patience,
+            self.worker,
         )
         self.seconds = time.monotonic() - self.opened
         return self
@@ -96,12 +108,13 @@ class Page:
         wait_until(
             lambda: self.poll().bar.get("data-percent") == percent,
             lambda: f"it shows {percent} %: {self.text}",
+            self.worker,
         )
         return self
 
-    def wait_for_text(self, text: str, patience: float = PATIENCE) -> Page:
+    def wait_for_text(self, text: str) -> Page:
         wait_until(
-            lambda: text in self.poll().text, lambda: f"it says {text!r}: {self.text}", patience
+            lambda: text in self.poll().text, lambda: f"it says {text!r}: {self.text}", self.worker
         )
         return self
 
@@ -116,12 +129,13 @@ class Page:
 class Worker:
     """One worker process on a queue of its own."""
 
+    name: str
     queue: str
     app: Celery
     process: subprocess.Popen[str]
     log: Path
     folder: Path
-    pool: str = "prefork"
+    is_leaving: bool = False
 
     def send(self, name: str, *args: object, task_id: str = "", **options: object) -> str:
         """Publish a task of tests.workers.tasks and give its id."""
@@ -132,12 +146,45 @@ class Worker:
         return task_id
 
     def page(self, name: str, *args: object, **options: object) -> Page:
-        return Page(self.send(name, *args, **options))
+        return Page(self.send(name, *args, **options), self)
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+    def revoke(self, task_id: str) -> None:
+        """Revoke a task that has not started yet; this worker knows when the call is back."""
+        answers = self.app.control.broadcast(
+            "revoke",
+            arguments={"task_id": task_id},
+            destination=[self.name],
+            reply=True,
+            timeout=PATIENCE,
+            limit=1,
+        )
+        assert answers, self.output()
+
+    def leave(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Tell the process to end; from now on nobody is surprised when it does."""
+        self.is_leaving = True
         if self.process.poll() is None:
             self.process.send_signal(how)
-            self.process.wait(PATIENCE)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Tell the process to end, and wait until it has."""
+        self.leave(how)
+        self.process.wait(PATIENCE)
+
+    def let_go(self) -> None:
+        """Tell the process to end, in the quickest way, where no test looks at how it does.
+
+        To end by itself takes a worker some seconds, but servers would keep the queues of one that
+        was killed, and coverage would miss what it has counted.
+        """
+        is_measured = "COVERAGE_PROCESS_CONFIG" in os.environ
+        is_on_server = not str(self.app.conf.broker_url).startswith("sqlite")
+        self.leave(signal.SIGTERM if is_measured or is_on_server else signal.SIGKILL)
+
+    @property
+    def has_died(self) -> bool:
+        """Whether the process has ended although it was not told to."""
+        return self.process.poll() is not None and not self.is_leaving
 
     def output(self) -> str:
         return self.log.read_text()
@@ -173,7 +220,7 @@ StartWorker = Callable[..., Worker]
 def start_worker(
     django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StartWorker]:
-    """Give a function that starts a worker and waits until it answers."""
+    """Return a function that starts a worker and waits until it is ready."""
     workers: list[Worker] = []
 
     def start(
@@ -195,13 +242,15 @@ def start_worker(
             "PYTHONPATH": str(ROOT),
             **(env or {}),
         }
-        log = folder / f"{uuid4()}.log"
+        name = f"{uuid4()}@tests"
+        log = folder / f"{name}.log"
         with log.open("w") as out:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "celery", "-A", "tests.workers.app", "worker"),
                     *("-P", pool, "-c", str(concurrency), "-Q", queue, "-l", "INFO"),
-                    *("-n", f"{uuid4()}@%h", "--without-gossip", "--without-mingle", *options),
+                    *("-n", name, "--without-gossip", "--without-mingle", "--without-heartbeat"),
+                    *options,
                 ],
                 env={**os.environ, **variables},
                 cwd=ROOT,
@@ -209,19 +258,14 @@ def start_worker(
                 stderr=subprocess.STDOUT,
                 text=True,
             )
-        worker = Worker(queue, client(url), process, log, folder)
+        worker = Worker(name, queue, client(url), process, log, folder)
         workers.append(worker)
-
-        def ready() -> bool:
-            assert process.poll() is None, log.read_text()
-            return bool(re.search(r" ready\.", log.read_text()))
-
-        wait_until(ready, "the worker is ready")
+        wait_until(lambda: " ready." in worker.output(), "the worker is ready", worker)
         return worker
 
     yield start
     for worker in workers:
-        worker.process.send_signal(signal.SIGTERM)
+        worker.let_go()
     for worker in workers:
         worker.process.wait(PATIENCE)
 
@@ -237,44 +281,13 @@ def worker(start_worker: StartWorker) -> Worker:
     return start_worker()
 
 
-ABOUT_FATES = """\
-# Fates
-
-Written by `make fates`: what the partial view answered in the end, for each fate that a task met
-on a real worker, and the seconds from opening the page. The pool is prefork where no other is
-named. Where STALLED_AFTER decides, the test had set it to 2 or 3 seconds. What never started had a
-row made for it beforehand (revoke before start, expired, unregistered task); without one the page
-says that the task waits, unless a result backend knows better. What needs which server:
-
-- RabbitMQ: delivery again after the loss of the whole worker. The SQLite broker removes a
-  message when it is received; Redis delivers again only after minutes.
-- PostgreSQL or MariaDB: what the background writer promises (see design.md).
-- None: the rest.
-"""
-SEEN: dict[str, tuple[str, float]] = {}
-SeenFunction = Callable[[str, "Page"], None]
+SeenFunction = Callable[[str, Page], None]
 
 
 @pytest.fixture
-def seen() -> SeenFunction:
+def seen(record_property: Callable[[str, object], None]) -> SeenFunction:
     """Note what a page showed in the end of a fate, for the table after the run."""
-
-    def note(fate: str, page: Page) -> None:
-        SEEN[fate] = (page.state, page.seconds)
-
-    return note
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not SEEN:
-        return
-    table = ["| fate | the page says | after |", "|---|---|---|"]
-    for fate, (state, seconds) in sorted(SEEN.items()):
-        table.append(f"| {fate} | {state} | {seconds:.1f} s |")
-    terminalreporter.section("what a page shows of each fate")
-    terminalreporter.write_line("\n".join(table))
-    if path := os.environ.get("PROGRESS_FATES_FILE"):
-        Path(path).write_text("\n".join((ABOUT_FATES, *table, "")))
+    return lambda fate, page: record_property("fate", [fate, page.state, page.seconds])
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ def test_silent_task_keeps_its_heart_beating(
     wait_until(
         lambda: (row(page.task_id).updated_at - first).total_seconds() > 3,
         "the heart has beaten for twice as long as a stalled task has",
+        worker,
     )
 
     page.poll()
@@ -105,10 +106,11 @@ def test_frozen_old_run_overwrites_nothing(start_worker: StartWorker, tmp_path: 
 
     old.process.send_signal(signal.SIGSTOP)
     new.send("run_until", str(new_gate), task_id=page.task_id)
+    page.worker = new
     page.wait_for_text("Attempt 2").wait_for_percent("25.0")
     old_gate.touch()
     old.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: "succeeded in" in old.output(), "the old run has ended")
+    wait_until(lambda: "succeeded in" in old.output(), "the old run has ended", old)
 
     assert row(page.task_id).state == State.RUNNING
     assert row(page.task_id).progress == 1
@@ -119,7 +121,7 @@ def test_frozen_old_run_overwrites_nothing(start_worker: StartWorker, tmp_path: 
 def test_many_processes_lose_no_advance(start_worker: StartWorker, seen: SeenFunction) -> None:
     worker = start_worker(concurrency=8)
     bar = ProgressBar(str(uuid4()), total=4_000)
-    page = Page(bar.task_id)
+    page = Page(bar.task_id, worker)
 
     for _ in range(8):
         worker.send("advance", bar.task_id, 500)
@@ -132,7 +134,7 @@ def test_many_processes_lose_no_advance(start_worker: StartWorker, seen: SeenFun
 
 def test_group_never_passes_the_total(worker: Worker) -> None:
     bar = ProgressBar(str(uuid4()), total=50)
-    page = Page(bar.task_id)
+    page = Page(bar.task_id, worker)
 
     for _ in range(60):
         worker.send("advance", bar.task_id)
@@ -217,15 +219,15 @@ def test_outage_of_the_database_is_survived(
     )
     worker = start_worker(concurrency=1, env={"DATABASE_URL": url})
     page = worker.page("outlive_an_outage", str(gate)).wait_for("running")
-    wait_until(lambda: row(page.task_id).progress, "something is reported")
+    wait_until(lambda: row(page.task_id).progress, "something is reported", worker)
 
     proxy.cut()
-    wait_until(lambda: "could not be written" in worker.output(), "the outage is felt")
+    wait_until(lambda: "could not be written" in worker.output(), "the outage is felt", worker)
     silent_at = row(page.task_id).progress
     wait_for_seconds(5)
     proxy.open_(proxy.port)
 
-    wait_until(lambda: row(page.task_id).progress > silent_at, "news come again")
+    wait_until(lambda: row(page.task_id).progress > silent_at, "news come again", worker)
     gate.touch()
     page.wait_for("succeeded")
     seen("database away for 5 s", page)
@@ -274,10 +276,11 @@ def test_ordinary_tasks_cost_no_query_and_no_connection(start_worker: StartWorke
         wait_until(
             lambda: len(re.findall("ordinary.*(succeeded in|raised unex)", worker.output())) == 100,
             "each task is received and has ended",
+            worker,
         )
         after = ask(counted)
         worker.send("succeed")
-        wait_until(lambda: ask(counted) != after, "a task with a bar does count")
+        wait_until(lambda: ask(counted) != after, "a task with a bar does count", worker)
 
     assert after == before
 
@@ -317,10 +320,8 @@ def test_task_without_a_row_is_known_to_the_backend(
     settings.PROGRESS_WIDGET_STALLED_AFTER = 1
     worker = start_worker(concurrency=1, env={"PROGRESS_TEST_RESULTS": result_backend})
     task_id = str(uuid4())
-    page = Page(task_id)
-    worker.app.control.broadcast(
-        "revoke", arguments={"task_id": task_id}, reply=True, timeout=2, limit=1
-    )
+    page = Page(task_id, worker)
+    worker.revoke(task_id)
 
     worker.send("succeed", task_id=task_id)
     page.wait_for("cancelled")
@@ -337,3 +338,13 @@ def test_task_without_a_row_or_backend_waits_and_says_so(settings: Settings) -> 
 
     assert page.state == "waiting"
     assert page.bar.get("hx-get")
+
+
+def test_dead_worker_is_not_waited_for(start_worker: StartWorker, gate: Path) -> None:
+    worker = start_worker(concurrency=1)
+    page = worker.page("run_until", str(gate)).wait_for("running")
+
+    worker.process.kill()
+
+    with pytest.raises(AssertionError, match=r"(?s)the worker has died:.* ready\."):
+        page.wait_for("succeeded")
