@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
+# The tests wait much, for workers and browsers; in their order, so that browsers come last.
+PARALLEL ?= -n 3 --dist loadgroup --no-loadscope-reorder
 BIN := $(VENV)/bin
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -15,7 +17,7 @@ demo: $(VENV)/.demo  ## Run the example: a page and a worker; needs no server (P
 	@exec $(BIN)/python example/manage.py demo $(PORT)
 
 test: $(VENV)/.test  ## Run the tests, with the servers and browser that are there (ARGS=...)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 check: lint types coverage databases  ## Run all that a change has to pass
 
