@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 import pytest
 from playwright.sync_api import expect
 
@@ -79,9 +81,7 @@ def test_page_of_finished_bars_sends_nothing(visitor: Visitor) -> None:
 def test_fill_moves_smoothly(visitor: Visitor) -> None:
     bar = ProgressBar("kelp", total=100)
     bar.update(progress=10)
-    # The package's own second is long for a test.
-    quick = "<style>:root { --progressbar-duration: 500ms }</style>"
-    visitor.opens(tag("kelp"), head=quick)
+    visitor.opens(tag("kelp"))
     visitor.waits_for_polls(1)
     before = _fill_width(visitor)
     visitor.page.evaluate(SAMPLE_EACH_FRAME)
@@ -172,17 +172,20 @@ def test_task_that_is_tried_again_is_polled_on(visitor: Visitor) -> None:
 
 
 def test_interval_of_the_tag_is_kept(visitor: Visitor) -> None:
+    interval = 10 * INTERVAL
     ProgressBar("quick", total=10)
     ProgressBar("slow", total=10)
-    quick, slow = tag("quick"), tag("slow", interval=4 * INTERVAL)
+    opened = monotonic()
+    quick, slow = tag("quick"), tag("slow", interval=interval)
     visitor.opens(f'<div id="quick">{quick}</div><div id="slow">{slow}</div>')
-    addresses = {
-        name: visitor.page.locator(f"#{name} [hx-get]").get_attribute("hx-get").partition("?")[0]
-        for name in ("quick", "slow")
-    }
 
-    visitor.waits_for_polls(13)
+    def sent(name: str) -> int:
+        address = visitor.page.locator(f"#{name} [hx-get]").get_attribute("hx-get")
+        return sum(address.partition("?")[0] in poll.url for poll in visitor.polls)
 
-    sent = {name: sum(at in poll.url for poll in visitor.polls) for name, at in addresses.items()}
-    assert 2 <= sent["slow"] <= 4
-    assert sent["quick"] >= 3 * sent["slow"] - 1
+    while sent("slow") < 2:
+        visitor.waits_for_polls()
+
+    # A busy machine makes polls fewer, never more; the quick one has some to spare.
+    assert sent("slow") <= (monotonic() - opened) / interval
+    assert sent("quick") > 2 * sent("slow")

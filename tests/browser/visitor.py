@@ -19,6 +19,9 @@ from playwright.sync_api import (
 from tests.browser import views
 
 INTERVAL = 0.1
+# Milliseconds, for a machine that is busy.
+PATIENCE = 30_000
+expect.set_options(timeout=PATIENCE)
 # A page of twenty bars would keep the server busy.
 MANY_BARS_INTERVAL = 0.2
 WATCH_VIOLATIONS = """
@@ -114,13 +117,13 @@ class Visitor:
     def _waits_for(self, selector: str, wanted: dict[str, str]) -> None:
         # What has not come says the expectation that follows, and better.
         with suppress(TimeoutError):
-            self.page.wait_for_function(SHOWN, arg=[selector, wanted], timeout=5_000)
+            self.page.wait_for_function(SHOWN, arg=[selector, wanted], timeout=PATIENCE)
 
     def waits_for_polls(self, count: int = 1) -> None:
         """Wait until so many more polls have been begun."""
         wanted = len(self.polls) + count
         while len(self.polls) < wanted:
-            self.page.wait_for_event("request", predicate=is_poll, timeout=5_000)
+            self.page.wait_for_event("request", predicate=is_poll, timeout=PATIENCE)
 
     def polls_during(self, intervals: float, interval: float = INTERVAL) -> int:
         """Count the polls that are begun while so many intervals go by: for what is not to be."""
