@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentTypeError
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ HOST = "127.0.0.1"
 LOG = settings.RUN_DIR / "worker.log"
 READY = " ready."
 START_SECONDS = 30
+RESTART_SECONDS = 5
 STOP_SECONDS = 3
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def port_number(text: str) -> int:
@@ -38,7 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("port", nargs="?", type=port_number, default=8000)
 
     def handle(self, *args: Any, port: int, **options: Any) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             signal.signal(number, leave)
         # Bound before all else, so that a port in use is known before anything has been started,
         # and no other program can take it meanwhile, as it could after a mere test.
@@ -46,15 +49,35 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         create_admin()
         self.stdout.write("Starting a Celery worker…")
-        worker = start_worker()
+        LOG.unlink(missing_ok=True)
+        self.worker = None
         try:
-            wait_until_ready(worker)
+            self.start_worker()
+            wait_until_ready(self.worker)
             self.tell(port)
             server.set_app(StaticFilesHandler(get_wsgi_application()))
+            server.service_actions = self.look_after_worker
             server.serve_forever()
         finally:
             self.stdout.write("\nStopping…")
-            stop(worker)
+            stop(self.worker)
+
+    def start_worker(self) -> None:
+        with signals_put_off():
+            self.worker = started_worker()
+        self.started_at = time.monotonic()
+
+    def look_after_worker(self) -> None:
+        """Say that the worker has died, and start another one; called twice a second."""
+        if self.worker.poll() is None or time.monotonic() < self.started_at + RESTART_SECONDS:
+            return
+        self.stdout.write(
+            self.style.ERROR(f"\nThe Celery worker has died ({ending(self.worker)}).")
+            + f" The end of its log:\n\n{last_lines(LOG)}\n\nStarting another one…"
+        )
+        self.stdout.flush()
+        kill_all_of(self.worker)
+        self.start_worker()
 
     def tell(self, port: int) -> None:
         url = self.style.SUCCESS(f"http://{HOST}:{port}/")
@@ -68,7 +91,14 @@ class Command(BaseCommand):
 
 
 def leave(number: int, frame: Any) -> None:
+    ignore_signals()
     sys.exit(0)
+
+
+def ignore_signals() -> None:
+    """Let no further signal come between: the worker is being stopped."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def bound_server(port: int) -> ThreadedWSGIServer:
@@ -87,12 +117,25 @@ def create_admin() -> None:
         users.objects.create_superuser("admin", "admin@example.com", "admin")
 
 
-def start_worker() -> subprocess.Popen[bytes]:
+@contextmanager
+def signals_put_off() -> Iterator[None]:
+    """Let a signal wait: a process that is just being started could not be stopped by it."""
+    came: list[int] = []
+    for number in SIGNALS:
+        signal.signal(number, lambda number, frame: came.append(number))
+    yield
+    for number in SIGNALS:
+        signal.signal(number, leave)
+    if came:
+        leave(came[0], None)
+
+
+def started_worker() -> subprocess.Popen[bytes]:
     """Start a worker in a session of its own, so that Ctrl-C reaches this process alone."""
-    command = [sys.executable, "-m", "celery", "-A", "example", "worker", "-c", "2"]
-    with LOG.open("wb") as log:
+    command = "celery -A example worker -c 2 --loglevel INFO --without-gossip --without-mingle"
+    with LOG.open("ab") as log:
         return subprocess.Popen(
-            [*command, "--loglevel", "INFO"],
+            [sys.executable, "-m", *command.split()],
             cwd=settings.BASE_DIR,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -115,14 +158,26 @@ def last_lines(path: Path) -> str:
     return "\n".join(path.read_text(errors="replace").splitlines()[-15:])
 
 
-def stop(worker: subprocess.Popen[bytes]) -> None:
+def ending(worker: subprocess.Popen[bytes]) -> str:
+    """Return how a process ended: "exit code 1" or "SIGKILL"."""
+    code = worker.returncode
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def stop(worker: subprocess.Popen[bytes] | None) -> None:
     """Stop the worker with all its children, soon."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
+    if worker is None:
+        return
     # SIGTERM would wait for running tasks to end; SIGQUIT lets them go, and say so on their rows.
     worker.send_signal(signal.SIGQUIT)
     with suppress(subprocess.TimeoutExpired):
         worker.wait(STOP_SECONDS)
+    kill_all_of(worker)
+
+
+def kill_all_of(worker: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of a worker and its children: a task may still run in one of these."""
     with suppress(ProcessLookupError):
         os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
