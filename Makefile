@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check lint types coverage databases format matrix bench screenshots fates texts build clean
+.PHONY: help demo test check lint types coverage databases format matrix bench stress screenshots fates texts build clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ bench:  ## Measure what reporting and polling cost, beside other packages; write
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check \
 	  -e . --group test --group bench
 	.venv-bench/bin/python -m benchmarks
+
+stress: $(VENV)/.demo  ## Count the messages that the broker without a server loses: none (ARGS=...)
+	$(BIN)/python -m benchmarks.stress $(ARGS)
 
 fates: $(VENV)/.test  ## Write docs/fates.md: what a page shows of each fate of a task
 	PROGRESS_FATES_FILE=docs/fates.md $(BIN)/python -m pytest -q tests/workers
