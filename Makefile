@@ -34,14 +34,14 @@ types: $(VENV)/.dev  ## Check the types
 
 coverage: $(VENV)/.dev  ## Run the tests and require that they reach every line and branch
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage run -m pytest $(PARALLEL) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 databases: $(VENV)/.dev  ## Run the tests again: on SQLite, on MariaDB, and with inline writes
-	DATABASE_URL= $(BIN)/python -m pytest -q --ignore tests/browser --ignore tests/workers
-	[ -z "$$MARIADB_URL" ] || DATABASE_URL=$$MARIADB_URL $(BIN)/python -m pytest -q --ignore tests/browser
-	[ -z "$$DATABASE_URL" ] || PROGRESS_TEST_BACKGROUND_WRITES=0 $(BIN)/python -m pytest tests/workers
+	DATABASE_URL= $(BIN)/python -m pytest $(PARALLEL) -q --ignore tests/browser --ignore tests/workers
+	[ -z "$$MARIADB_URL" ] || DATABASE_URL=$$MARIADB_URL $(BIN)/python -m pytest $(PARALLEL) -q --ignore tests/browser
+	[ -z "$$DATABASE_URL" ] || PROGRESS_TEST_BACKGROUND_WRITES=0 $(BIN)/python -m pytest $(PARALLEL) tests/workers
 
 format: $(VENV)/.dev  ## Let the formatters have their way
 	$(BIN)/ruff check --fix .
@@ -62,7 +62,7 @@ stress: $(VENV)/.demo  ## Count the messages that the broker without a server lo
 	$(BIN)/python -m benchmarks.stress $(ARGS)
 
 fates: $(VENV)/.test  ## Write docs/fates.md: what a page shows of each fate of a task
-	PROGRESS_FATES_FILE=docs/fates.md $(BIN)/python -m pytest -q tests/workers
+	PROGRESS_FATES_FILE=docs/fates.md $(BIN)/python -m pytest $(PARALLEL) -q tests/workers
 
 screenshots: $(VENV)/.test  ## Take pictures of every state into screenshots/
 	$(BIN)/python -m tests.gallery screenshots/

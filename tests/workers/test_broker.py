@@ -14,7 +14,7 @@ import pytest
 from kombu import Connection, Exchange, Queue
 
 from example import sqlite_broker
-from tests.workers.conftest import Worker
+from tests.workers.conftest import PATIENCE, Worker
 
 
 @pytest.fixture
@@ -89,6 +89,6 @@ def test_what_was_not_acknowledged_is_delivered_again(connect: Callable[[], Conn
 
 
 def test_worker_answers_a_ping(worker: Worker) -> None:
-    answers = worker.app.control.ping(timeout=5, limit=1)
+    answers = worker.app.control.ping([worker.name], timeout=PATIENCE, limit=1)
 
-    assert [list(answer.values()) for answer in answers] == [[{"ok": "pong"}]]
+    assert answers == [{worker.name: {"ok": "pong"}}]
