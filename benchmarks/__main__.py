@@ -3,8 +3,8 @@
 ``python -m benchmarks`` prints and writes it.
 
 What reporting costs is measured by one task in one process of a real worker, on a database that is
-made for it; the rest by ``benchmarks.polls``. DATABASE_URL (else SQLite), RABBITMQ_URL (else SQLite)
-and REDIS_URL (else files) name servers.
+made for it; the rest by ``benchmarks.polls``. DATABASE_URL and RABBITMQ_URL (else SQLite) and
+REDIS_URL (else files) name servers.
 """
 
 from __future__ import annotations
