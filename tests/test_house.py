@@ -82,5 +82,11 @@ def test_stylesheet_is_small():
     assert sheet.stat().st_size <= 8 * 1024
 
 
+def test_no_module_is_long():
+    lines = {path.relative_to(PACKAGE): len(path.read_text().splitlines()) for path in MODULES}
+
+    assert {path: count for path, count in lines.items() if count >= 260} == {}
+
+
 def test_no_module_is_named_for_nothing():
     assert not [path.name for path in MODULES if path.name in ("utils.py", "helpers.py")]
