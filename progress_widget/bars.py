@@ -63,6 +63,7 @@ class ProgressBar:
         self._run = queues.current_run() if self.task_id else None
         self._is_own = self._run is not None and self._run.id == self.task_id
         self._ended: str | None = None
+        self._final: Snapshot | None = None
         if _getter and self.task_id:
             self._report = self._found()
         else:
@@ -210,8 +211,7 @@ class ProgressBar:
             self._ended = row.state
         if row is not None:
             return self._report.laid_over(row)
-        snapshot = self._report.snapshot()
-        return snapshot.completed() if self._ended == State.SUCCEEDED else snapshot
+        return self._final or self._report.snapshot()
 
     def _counted(self, iterable: Iterable[T]) -> Iterator[T]:
         report, outlet = self._report, self._outlet
@@ -227,7 +227,10 @@ class ProgressBar:
             self._outlet.write()
 
     def _end(self, outcome: Outcome) -> None:
-        self._ended = self._ended or outcome.state
+        if self._ended is None:
+            self._ended = outcome.state
+            if outcome.state == State.SUCCEEDED:
+                self._final = self._report.snapshot().at_the_end()
         self._report.end(outcome)
         self._outlet.flush()
 

@@ -141,14 +141,19 @@ _Manager = models.Manager.from_queryset(TaskProgressQuerySet)
 class TaskProgressManager(_Manager["TaskProgress"]):
     """Adds the look-up that pages and polls make."""
 
-    def for_tasks(self, task_ids: Iterable[str]) -> dict[str, TaskProgress]:
-        """Return a row for each id, in one query; an unsaved WAITING one where there is none."""
-        wanted = list(dict.fromkeys(task_ids))
-        rows = self.raw(_select(self.model, self.db, len(wanted)), wanted) if wanted else ()
+    def for_tasks(self, task_ids: Iterable[Any]) -> dict[Any, TaskProgress]:
+        """Return a row for each id, in one query; an unsaved WAITING one where there is none.
+
+        Args:
+            task_ids: Text, or whatever becomes it, such as UUIDs; the answer has them as they are.
+        """
+        wanted = {task_id: str(task_id) for task_id in task_ids}
+        sql = _select(self.model, self.db, len(wanted))
+        rows = self.raw(sql, list(wanted.values())) if wanted else ()
         found: dict[str, TaskProgress] = {row.task_id: row for row in rows}
         return {
-            task_id: found.get(task_id) or self.model(task_id=task_id, state=State.WAITING)
-            for task_id in wanted
+            task_id: found.get(text) or self.model(task_id=text, state=State.WAITING)
+            for task_id, text in wanted.items()
         }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
-from django.views.decorators.http import require_GET
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, HttpResponseNotAllowed
 from django_htmx.http import trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
@@ -19,9 +20,10 @@ NOT_STORED = {"Cache-Control": "private, no-store"}
 
 
 @login_not_required
-@require_GET
 def poll(request: HttpRequest, token: str) -> HttpResponse:
     """Answer with the fragment, or with 204 if the page shows it already."""
+    if request.method != "GET":
+        return HttpResponseNotAllowed(["GET"], headers=NOT_STORED)
     key = rendering.valid_key(request.GET.get("k", ""))
     ticket = tickets.read(token)
     if ticket is None or not may_view(request, ticket):
@@ -54,7 +56,7 @@ def refuse(request: HttpRequest, ticket: Ticket | None, key: str) -> HttpRespons
     """
     if not HtmxDetails(request):
         return HttpResponseForbidden(headers=NOT_STORED)
-    with in_language("" if ticket is None else ticket.language):
+    with nullcontext() if ticket is None else in_language(ticket.language):
         fragment = refusal()
         html = rendering.render(fragment, key, announcement=fragment.text)
     return HttpResponse(html, headers=NOT_STORED)

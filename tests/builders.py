@@ -10,7 +10,7 @@ from progress_widget.reading.polling import present
 from progress_widget.reading.tickets import Ticket
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
-KEY = "p0123abcd"
+KEY = "p0123ab"
 
 
 def ticket(**values: object) -> Ticket:

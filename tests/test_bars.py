@@ -719,3 +719,28 @@ def test_get_without_a_task_keeps_its_numbers_to_itself(nothing):
 
     assert bar.progress == 5
     assert not TaskProgress.objects.exists()
+
+
+# A handle whose row has ended.
+
+
+def test_found_bar_reads_what_its_row_has():
+    TaskProgress.objects.create(
+        task_id="kelp", total=10, progress=5, step="Done!", state=State.SUCCEEDED
+    )
+
+    bar = ProgressBar.get("kelp")
+
+    assert str(bar) == "5 / 10 | Done!"
+    assert bar.as_percent == "50.0%"
+
+
+def test_finalized_bar_keeps_what_its_row_was_told():
+    bar = ProgressBar("kelp", total=None)
+    bar.advance(5)
+    bar.finalize()
+
+    bar.advance(3)
+    bar.total = 200
+
+    assert str(bar) == "5 / 5 | Complete"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from threading import Thread
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -356,6 +357,16 @@ def test_on_sqlite_there_is_no_heartbeat(monkeypatch):
     monkeypatch.setattr("progress_widget.models.connections", {"default": Vendor("sqlite")})
 
     assert not has_heartbeat()
+
+
+def test_rows_are_found_by_ids_that_are_not_text():
+    uuid = uuid4()
+    row = rows.create(task_id=str(uuid))
+
+    found = rows.for_tasks([uuid, 7])
+
+    assert found[uuid] == row
+    assert (found[7].task_id, found[7].state) == ("7", State.WAITING)
 
 
 def test_heartbeat_moves_the_time_and_nothing_else():

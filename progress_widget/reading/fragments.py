@@ -162,10 +162,10 @@ def is_late(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
 
 
 def in_language(language: str) -> AbstractContextManager[None]:
-    """Speak a language for a while; "" for the one that is spoken already."""
-    if language in ("", get_language()):  # to activate it again would cost as much as a query
+    """Speak a language for a while, which may be spoken already; "" for none."""
+    if language == (get_language() or ""):
         return nullcontext()
-    return translation.override(language)
+    return translation.override(language or None)
 
 
 def _state_of(row: TaskProgress, moment: Moment, shown: Version | None) -> str:
@@ -236,12 +236,12 @@ def _waiting_since(row: TaskProgress, ticket: Ticket, moment: Moment) -> datetim
     return datetime.fromtimestamp(ticket.rendered_at, tz=moment.now.tzinfo)
 
 
-def _clock(moment: datetime, now: datetime) -> str:
+def _clock(then: datetime, now: datetime) -> str:
     """Return the clock time, with the date if that is another day's."""
     if timezone.is_aware(now):  # as with USE_TZ
-        moment, now = timezone.localtime(moment), timezone.localtime(now)
-    time = date_format(moment, "TIME_FORMAT")
-    if moment.date() == now.date():
+        then, now = timezone.localtime(then), timezone.localtime(now)
+    time = date_format(then, "TIME_FORMAT")
+    if then.date() == now.date():
         return time
     # Not SHORT_DATETIME_FORMAT: where a language has none, Django takes the American one.
-    return f"{date_format(moment, 'SHORT_DATE_FORMAT')} {time}"
+    return f"{date_format(then, 'SHORT_DATE_FORMAT')} {time}"

@@ -19,6 +19,7 @@ from progress_widget.reading.fragments import (
     is_late,
 )
 from progress_widget.reading.tickets import Ticket
+from progress_widget.states import State
 
 
 def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
@@ -27,7 +28,9 @@ def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
     moment = present()
     fragments = []
     for ticket, shown in polls:
-        row = _known(rows[ticket.task_id], ticket, moment)
+        row = rows[ticket.task_id]
+        if row._state.adding and (shown is None or shown.state == State.WAITING):
+            row = _known(row, ticket, moment)
         with in_language(ticket.language):
             fragments.append(fragment_of(row, ticket, moment, shown=shown))
     return fragments
@@ -38,14 +41,12 @@ def present() -> Moment:
     return Moment(
         now=timezone.now(),
         patience=timedelta(seconds=conf.stalled_after),
-        interval_ms=round(conf.poll_interval * 1000),
+        interval_ms=max(1, round(conf.poll_interval * 1000)),
         has_heartbeat=has_heartbeat(),
     )
 
 
 def _known(row: TaskProgress, ticket: Ticket, moment: Moment) -> TaskProgress:
-    """Return the row, or what the queue knows of a task that has long had none."""
-    if not row._state.adding or not is_late(row, ticket, moment):
-        return row
-    state = queues.result(ticket.task_id)
+    """Return what the queue knows of a task that has waited for long without a row, or the row."""
+    state = queues.result(ticket.task_id) if is_late(row, ticket, moment) else None
     return row if state is None else TaskProgress(task_id=row.task_id, state=state, total=0)

@@ -7,10 +7,9 @@ import secrets
 from functools import lru_cache
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.urls import get_script_prefix, get_urlconf, reverse
+from django.urls import get_resolver, get_script_prefix, get_urlconf, reverse
 from django.utils import timezone
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
@@ -112,8 +111,7 @@ def render(
 
 
 def _poll_url(token: str, key: str, fragment: Fragment) -> str:
-    urlconf = get_urlconf() or settings.ROOT_URLCONF
-    start, end = _poll_path(urlconf, get_script_prefix(), get_language())
+    start, end = _poll_path(get_resolver(get_urlconf()), get_script_prefix(), get_language())
     return f"{start}{token}{end}?k={key}&v={fragment.version}"
 
 
@@ -124,7 +122,7 @@ def _poll_path(*where: object) -> tuple[str, str]:
     Args:
         where: All that the path depends on.
     """
-    start, _, end = reverse("progress_widget:poll", kwargs={"token": "TOKEN"}).partition("TOKEN")
+    start, _, end = reverse("progress_widget:poll", kwargs={"token": "TOKEN"}).rpartition("TOKEN")
     return start, end
 
 
@@ -139,12 +137,12 @@ def task_id_of(task: Any) -> str:
 
 def new_key() -> str:
     """Return a key for one rendering, with which the ids of its elements begin."""
-    return f"p{secrets.token_hex(4)}"
+    return f"p{secrets.token_urlsafe(4)}"
 
 
 def valid_key(text: str) -> str:
     """Return the key that a poll sent, or a new one if that is none."""
-    return text if re.fullmatch(r"p[0-9a-f]{8}", text) else new_key()
+    return text if re.fullmatch(r"p[0-9A-Za-z_-]{6}", text) else new_key()
 
 
 def _milliseconds(seconds: Any) -> int:

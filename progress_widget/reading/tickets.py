@@ -37,7 +37,7 @@ class Ticket:
     """Milliseconds between two polls; None means POLL_INTERVAL."""
 
     rendered_at: int = 0
-    """When the page was rendered, in seconds since the epoch; set by signing."""
+    """When the page was rendered, in seconds since the epoch; a token has it as its time stamp."""
 
 
 def sign(ticket: Ticket) -> str:
@@ -50,8 +50,7 @@ def read(token: str) -> Ticket | None:
     max_age = timedelta(days=conf.retention_days)
     try:
         values = signing.loads(token, salt=SALT, serializer=_Packer, max_age=max_age)
-    except (signing.BadSignature, UnicodeEncodeError, ValueError):
-        # UnicodeEncodeError: half a surrogate pair; ValueError: signed by another release
+    except (signing.BadSignature, ValueError):  # the latter: no ASCII, or another release's
         return None
     timestamp = token.rsplit(":", 2)[1]
     return Ticket(**values, rendered_at=signing.b62_decode(timestamp))

@@ -61,10 +61,10 @@ class Outlet:
     def _join(self) -> None:
         """Hang on the run, where the end of the task finds what this handle reports."""
         self.has_joined = True
+        self.report.is_live = self.report.in_background
         if self.run is not None:
             reports_of(self.run).append(self.report)
         if self.report.in_background:
-            self.report.is_live = True
             writer.watch(self.report)
 
 

@@ -54,7 +54,7 @@ class Snapshot(NamedTuple):
         progress, added_by_then = self.reached
         return progress + self.added - added_by_then
 
-    def completed(self) -> Snapshot:
+    def at_the_end(self) -> Snapshot:
         """Return what a handle knows once its task has succeeded."""
         total = self.progress if self.total.value is None else self.total.value
         return Snapshot((total, 0), 0, Assigned(total), Assigned(COMPLETE))
@@ -197,10 +197,12 @@ class Report:
                 f"progress {new_progress} is more than the total of {new_total}; "
                 "set a larger total first"
             )
-        if progress is not None or (total is not None and self.snapshot().is_over):
-            self.reached = (new_progress, self.added)
+        is_reached = progress is not None or (total is not None and self.snapshot().is_over)
+        # The total first: the thread may look in between, and clamps the progress to the total.
         if total is not None:
             self.total = total
+        if is_reached:
+            self.reached = (new_progress, self.added)
         if step is not None:
             self.step = step
 
@@ -230,10 +232,12 @@ class Report:
             self.outcome = None
 
     def give_up(self) -> None:
-        """Drop all that could not be written and never will be."""
-        self.written = self.snapshot()
-        self.outcome = None
-        self.is_fenced = self.is_fenced or self.attempt is None
+        """Drop what could not be written and never will be: the outcome only if it is all."""
+        snapshot = self.snapshot()
+        if not self.is_started or not snapshot.changes_since(self.written):
+            self.outcome = None
+        self.written = snapshot
+        self.is_fenced = self.is_fenced or not self.is_started
 
 
 def reports_of(run: Any) -> list[Report]:

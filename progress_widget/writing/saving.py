@@ -39,8 +39,8 @@ def save(report: Report, *, beat: bool = False) -> None:
         _start(report)
         beat = False
     is_saved = _save_changes(report, beat=beat)
-    is_ended = _end(report)  # in any case: an outcome may replace the end of a row
-    if is_saved and is_ended:
+    is_settled = _end(report)  # in any case: an outcome may replace the end of a row
+    if is_saved and is_settled:
         return
     attempt = _attempt_of_row(report)
     if report.starts and attempt is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -267,7 +268,9 @@ def start_worker(
     for worker in workers:
         worker.let_go()
     for worker in workers:
-        worker.process.wait(PATIENCE)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.process.wait(PATIENCE)
+        worker.process.kill()
 
 
 def client(url: str) -> Celery:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from celery import _state, signals, states
 from celery.app.task import Context
-from django.db import OperationalError, connection, transaction
+from django.db import DataError, OperationalError, connection, transaction
 
 from progress_widget import bars
 from progress_widget.bars import ProgressBar
@@ -71,6 +71,11 @@ def celery_run() -> Iterator[Callable[..., Any]]:
 
     yield celery_run
     app.tasks.pop("tests.background", None)
+
+
+class Vendor:
+    def __init__(self, vendor: str) -> None:
+        self.vendor = vendor
 
 
 class Spy:
@@ -166,10 +171,9 @@ def test_bar_of_no_worker_is_written_by_its_caller(celery_run, spy, request_):
     assert spy.threads == {threading.current_thread().name}
 
 
-def test_bar_is_written_by_its_caller_without_background_writes(
-    celery_run, spy, settings, monkeypatch
-):
+def test_bar_is_written_by_its_caller_without_background_writes(celery_run, settings, monkeypatch):
     monkeypatch.undo()
+    monkeypatch.setattr("progress_widget.models.connections", {"default": Vendor("postgresql")})
     settings.PROGRESS_WIDGET_BACKGROUND_WRITES = False
 
     with celery_run():
@@ -408,6 +412,17 @@ def test_other_error_drops_that_write_and_no_later_one(spy, caplog):
     report.is_live = False
     assert (dropped, progress_of("kelp"), rows.get().step) == (0, 0, "Drying")
     assert len(caplog.records) == 1
+
+
+def test_end_is_written_though_the_changes_before_it_never_can(celery_run, spy, monkeypatch):
+    with celery_run():
+        bar = ProgressBar("kelp", total=10)
+        monkeypatch.setattr(
+            TaskProgressQuerySet, "save_changes", lambda *args: (_ for _ in ()).throw(DataError())
+        )
+        bar.update(progress=5)
+
+    assert until(lambda: rows.get().state == State.SUCCEEDED)
 
 
 def test_bar_that_can_never_be_started_is_let_go(celery_run, spy, background, caplog):

@@ -79,6 +79,22 @@ def test_lower_total_takes_back_what_was_added_beyond_it(report):
     assert report.snapshot().progress == 10
 
 
+def test_total_is_taken_before_a_progress_that_needs_it():
+    seen = []
+
+    class Watched(Report):
+        def __setattr__(self, name, value):
+            super().__setattr__(name, value)
+            seen.append(name)
+
+    report = Watched(task_id="kelp", total=Assigned(10))
+    seen.clear()
+
+    report.assign(report.snapshot(), progress=50, total=Assigned(50))
+
+    assert seen == ["total", "reached"]
+
+
 def test_failure_that_was_reported_stays(report):
     report.end(Outcome(State.FAILED, "No kelp."))
 
@@ -106,7 +122,7 @@ def test_outcome_that_came_meanwhile_is_kept(report):
     assert report.outcome is later
 
 
-def test_nothing_is_pending_after_giving_up():
+def test_nothing_is_pending_after_giving_up_a_start():
     report = Report(task_id="kelp", starts=True)
     report.add(1)
     report.end(Outcome(State.FAILED))
@@ -114,3 +130,15 @@ def test_nothing_is_pending_after_giving_up():
     report.give_up()
 
     assert not report.is_pending
+
+
+def test_outcome_is_not_given_up_for_the_changes_before_it(report):
+    report.add(1)
+    report.end(Outcome(State.FAILED))
+
+    report.give_up()
+
+    assert changes_of(report) == {}
+    assert report.outcome == Outcome(State.FAILED)
+    report.give_up()
+    assert report.outcome is None

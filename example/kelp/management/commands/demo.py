@@ -123,9 +123,11 @@ def signals_put_off() -> Iterator[None]:
     came: list[int] = []
     for number in SIGNALS:
         signal.signal(number, lambda number, frame: came.append(number))
-    yield
-    for number in SIGNALS:
-        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in SIGNALS:
+            signal.signal(number, leave)
     if came:
         leave(came[0], None)
 
