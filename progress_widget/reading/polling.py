@@ -1,4 +1,4 @@
-"""From tickets to fragments: what has to be looked up is looked up here, in one query."""
+"""From tickets to fragments: all that must be looked up is looked up here, in one query."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from progress_widget.reading.tickets import Ticket
 
 
 def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
-    """Return the fragment for each ticket and what its page shows."""
+    """Return a fragment for each ticket, given what its page shows."""
     rows = TaskProgress.objects.for_tasks(ticket.task_id for ticket, _ in polls)
     moment = present()
     fragments = []
@@ -34,7 +34,7 @@ def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
 
 
 def present() -> Moment:
-    """Return the present moment, and what the settings say of it."""
+    """Return the present moment, with the settings that apply."""
     return Moment(
         now=timezone.now(),
         patience=timedelta(seconds=conf.stalled_after),
@@ -44,7 +44,7 @@ def present() -> Moment:
 
 
 def _known(row: TaskProgress, ticket: Ticket, moment: Moment) -> TaskProgress:
-    """Return the row, or what the queue knows of a task that has long had none."""
+    """Return the row, or what the queue knows about a task that has been without one for long."""
     if not row._state.adding or not is_late(row, ticket, moment):
         return row
     state = queues.result(ticket.task_id)
