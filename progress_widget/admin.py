@@ -1,4 +1,4 @@
-"""The rows in Django's admin: to look at, each with its live bar."""
+"""The rows in Django's admin, read-only, each with its live bar."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIELDS = ("task_id", "label", "created_at")
 
 @admin.register(TaskProgress)
 class TaskProgressAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
-    """Read-only. Only the bar is live, so nothing stands beside it that would go stale."""
+    """Read-only. Only the bar is live, so nothing that could go stale is shown beside it."""
 
     list_filter = ("state",)
     search_fields = ("label", "=task_id", "step")
@@ -28,7 +28,7 @@ class TaskProgressAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subs
 
     @property
     def media(self) -> Media:
-        """Include htmx, so that any theme that prints the media of the admin loads it."""
+        """Include htmx, so that any theme that prints the admin's media loads it."""
         return super().media + Media(
             css={"all": [media.STYLESHEET]},
             js=["django_htmx/htmx-2.min.js", media.SCRIPT],
@@ -53,7 +53,7 @@ class TaskProgressAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subs
 
 
 def _bar_column(request: HttpRequest) -> Callable[[TaskProgress], SafeString]:
-    # A ModelAdmin serves all requests at once, and a bar is bound to the user of one.
+    # One ModelAdmin serves all requests, but a bar is bound to the user of one of them.
     @admin.display(description=_("progress"))
     def progressbar(row: TaskProgress) -> SafeString:
         return rendering.progressbar(row, request=request)

@@ -1,4 +1,4 @@
-"""The bar: the handle by which a task reports its progress."""
+"""The bar: the handle through which a task reports its progress."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from progress_widget.measures import percent_of, percent_text
 from progress_widget.models import MAX_NUMBER, MESSAGE_LENGTH, TaskProgress, has_heartbeat
 from progress_widget.states import State
 from progress_widget.texts import cropped
-from progress_widget.writing.flushing import Outlet
-from progress_widget.writing.reports import Outcome, Report, Snapshot, reports_of
+from progress_widget.writing.flushing import Outlet, has_begun
+from progress_widget.writing.reports import Outcome, Report, Snapshot
 from progress_widget.writing.saving import read
 from progress_widget.writing.values import step_of, task_id_of, total_of, whole_number
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class ProgressBar:
-    """Reports how far a task has come; the row of the task keeps it for the pages.
+    """Reports how far a task has come; the task's row stores it for the pages.
 
     Example::
 
@@ -32,18 +32,19 @@ class ProgressBar:
                 dry(leaf)
 
     The row ends with the task; ``finalize()`` ends it earlier. A bar whose task id is None or ""
-    (the task was called as a plain function) keeps its numbers to itself.
+    (the task was called as a plain function) keeps its numbers in memory only.
 
     Args:
-        task_id: The task's id; a UUID will do. At most 255 characters.
-        total: What progress counts up to; None while that is not known.
-        step: What is being done now; more than 255 characters are cut off.
-        dynamic: Whether each read asks the row, which others may write to as well. Otherwise
-            reads give what this handle knows.
-        _getter: Take the row as it is, as ``get()`` does; total and step are then ignored.
+        task_id: The task's id, as text or a UUID; at most 255 characters.
+        total: What progress counts up to; None means unknown.
+        step: What is being done now; cut to 255 characters.
+        dynamic: Whether each read queries the row, to which others may write as well. Otherwise
+            reads return what this handle knows.
+        _getter: Whether to take the row as it is, as ``get()`` does; total and step are then
+            ignored.
 
     Raises:
-        ValueError: The total is not a whole number, or the task id is too long.
+        ValueError: The total is not a whole number, or the task id is too long or has a NUL.
         OutOfRange: The total is negative or over 2**63 - 1.
         DoesNotExist: With _getter, there is no such row.
     """
@@ -74,7 +75,7 @@ class ProgressBar:
 
     @classmethod
     def get(cls, task_id: object) -> ProgressBar:
-        """Return a handle on the bar of a task that has been started elsewhere.
+        """Return a handle on a bar that was started elsewhere.
 
         Raises:
             DoesNotExist: Nothing is recorded for the task.
@@ -87,9 +88,9 @@ class ProgressBar:
         Raises:
             ValueError: A number is not whole.
             OutOfRange: The progress is negative or over the total, or the total is below the
-                progress. Nothing has changed then.
+                progress. Nothing is changed then.
         """
-        # The usual call of a tight loop comes first: it takes a fifth of the full check.
+        # The usual call in a tight loop comes first, since it costs a fifth of the full check.
         is_usual = type(progress) is int and step is None and total is None and not self.dynamic
         if not (is_usual and self._report.reach(progress)):
             self._report.assign(
@@ -101,14 +102,14 @@ class ProgressBar:
         self._outlet.write()
 
     def advance(self, amount: Any = 1) -> None:
-        """Add to the progress, in the database: any number of workers may share one bar.
+        """Add to the progress in the database, so that any number of workers may share one bar.
 
-        What would go over the total stays at the total. Written at most every WRITE_INTERVAL, and
-        when the bar or the task ends.
+        The progress stops at the total. It is written at most every WRITE_INTERVAL, and when the
+        bar or the task ends.
 
         Raises:
             ValueError: The amount is not a whole number.
-            OutOfRange: It is negative, or the progress would be too large to be stored.
+            OutOfRange: The amount is negative, or the progress would be too large to be stored.
         """
         if type(amount) is not int or not 0 <= amount <= MAX_NUMBER:
             amount = whole_number(amount, "amount")
@@ -116,16 +117,17 @@ class ProgressBar:
         self._outlet.write_when_due()
 
     def track(self, iterable: Iterable[T], total: Any = None) -> Iterator[T]:
-        """Go through an iterable and count what has been done with its items.
+        """Yield the items of an iterable and count those that are done.
 
-        Starts at 0 and does not finalize. The length of a queryset loads all of it: give
-        ``total=rows.count()`` with ``rows.iterator()``.
+        Starts at 0 and does not finalize. Taking the length of a queryset loads all of it: pass
+        ``rows.iterator()`` with ``total=rows.count()``.
 
         Args:
-            total: How many items there are; None means the iterable's length, or unknown.
+            total: How many items there are; None means the iterable's length, or unknown if it
+                has none.
 
         Raises:
-            ValueError, OutOfRange: As ``update()``, of the total.
+            ValueError, OutOfRange: As in ``update()``, for the total.
         """
         if total is None:
             length = getattr(iterable, "__len__", None)
@@ -135,15 +137,15 @@ class ProgressBar:
         return self._counted(iterable)
 
     def finalize(self) -> None:
-        """End the bar well: progress = total, step "Complete"."""
+        """End the bar as succeeded: progress = total, step "Complete"."""
         self._end(Outcome(State.SUCCEEDED))
 
     def fail(self, message: object = "") -> None:
         """End the bar as failed.
 
         Args:
-            message: Why, for the people who watch; never the text of an exception, which may
-                hold secrets. More than 1,000 characters are cut off.
+            message: The reason, for the people who watch; never the text of an exception, which
+                may hold secrets. Cut to 1,000 characters.
         """
         self._end(Outcome(State.FAILED, cropped(message, MESSAGE_LENGTH)))
 
@@ -158,7 +160,7 @@ class ProgressBar:
 
     @property
     def total(self) -> int | None:
-        """What progress counts up to, None if unknown; may be assigned, None too."""
+        """What progress counts up to, or None if unknown; either may be assigned."""
         return self._known().total.value
 
     @total.setter
@@ -177,7 +179,7 @@ class ProgressBar:
 
     @property
     def as_percent(self) -> str:
-        """The percentage as text, such as "42.0%"; "" while the total is unknown."""
+        """The progress in percent, such as "42.0%"; "" while the total is unknown."""
         known = self._known()
         succeeded = self._ended == State.SUCCEEDED
         return percent_text(percent_of(known.progress, known.total.value, succeeded=succeeded))
@@ -199,13 +201,13 @@ class ProgressBar:
         if exc_type is None:
             self.finalize()
         elif self._is_own:
-            # Celery's Retry is an exception too: only the end of the task tells what this is.
+            # Celery's Retry is an exception too: only the end of the task shows what this means.
             self._outlet.flush()
         else:
             self.fail()
 
     def _known(self) -> Snapshot:
-        """Return what this handle knows; of a dynamic one, its own report laid over the row."""
+        """Return what this handle knows; if it is dynamic, its report laid over the row."""
         row = read(self._report) if self.dynamic and self.task_id else None
         if row is not None and row.is_ended:
             self._ended = row.state
@@ -219,7 +221,7 @@ class ProgressBar:
         try:
             for done, item in enumerate(iterable, 1):
                 yield item
-                # The hot path: not even a call of a method.
+                # The hot path: not even a method call.
                 report.reached = (done, added)
                 if inline:
                     outlet.write_when_due()
@@ -235,13 +237,10 @@ class ProgressBar:
         self._outlet.flush()
 
     def _new(self, total: Any, step: object) -> Report:
-        has_begun = self._run is not None and any(
-            report.is_new_attempt for report in reports_of(self._run)
-        )
         return Report(
             task_id=self.task_id,
             starts=True,
-            is_new_attempt=self._is_own and not has_begun,
+            is_new_attempt=self._is_own and not has_begun(self._run),
             in_background=self._in_background(),
             total=total_of(total),
             step=step_of(step),

@@ -1,4 +1,4 @@
-"""System checks: what is wrong with the set-up of a project, said when it starts."""
+"""System checks, which report at start-up what is wrong with a project's configuration."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E002 to W005: the settings, the package's own and those of apps that it builds on."""
+    """E002 to W005: the package's own settings, and those of Django that it relies on."""
     return [*_numbers(), *_can_view(), *_django_htmx(), *_request_in_templates()]
 
 
@@ -78,15 +78,15 @@ def _django_htmx() -> Iterator[CheckMessage]:
 
 
 def _request_in_templates() -> Iterator[CheckMessage]:
-    """W005: templates should have the request, which tells them for whom a bar is."""
+    """W005: templates should have the request, which identifies the user a bar is for."""
     for backend in engines.all():
         if not isinstance(backend, DjangoTemplates):
             continue
         if REQUEST not in backend.engine.context_processors:
             yield Warning(
                 f"The templates of {backend.name!r} do not have the request, so a bar in them is "
-                f"bound to no user, and {PREFIX}CAN_VIEW is not asked but refuses it.",
-                hint=f'Add "{REQUEST}" to its "context_processors", or silence this check if no '
-                "page with a bar comes from there.",
+                f"bound to no user and, if {PREFIX}CAN_VIEW is set, refused.",
+                hint=f'Add "{REQUEST}" to its "context_processors", or silence this check if none '
+                "of its templates has a bar.",
                 id="progress_widget.W005",
             )

@@ -25,12 +25,12 @@ class Conf:
 
     @property
     def write_interval(self) -> float:
-        """Seconds between two writes of one bar, at least, when it is advanced in a loop."""
+        """Seconds, at least, between two writes of one bar that is advanced in a loop."""
         return float(self._get("WRITE_INTERVAL", 0.5))
 
     @property
     def background_writes(self) -> bool:
-        """Whether tasks write in the background, by a thread on a connection of its own.
+        """Whether tasks write in the background, in a thread with its own connection.
 
         Set it to False in tests that run a worker in their own process and transaction.
         """
@@ -48,12 +48,12 @@ class Conf:
 
     @property
     def stalled_after(self) -> float:
-        """Seconds of silence after which a page says that there is no news of the task."""
+        """Seconds without a report or a heartbeat after which a page says so."""
         return float(self._get("STALLED_AFTER", 30))
 
     @property
     def retention_days(self) -> float:
-        """Days for which the poll URL of a page is good, counted from the page's loading."""
+        """Days for which a page's poll URLs are valid, counted from when it was rendered."""
         return float(self._get("RETENTION_DAYS", 7))
 
     @staticmethod

@@ -1,10 +1,10 @@
-"""What the package raises when it is asked for the impossible."""
+"""The exceptions that the package raises."""
 
 from __future__ import annotations
 
 
 class ProgressError(Exception):
-    """Base of the package's exceptions; never raised itself."""
+    """Base class of the package's exceptions; never raised itself."""
 
 
 class DoesNotExist(ProgressError):
@@ -26,4 +26,4 @@ class DoesNotExist(ProgressError):
 
 
 class OutOfRange(ProgressError):
-    """A progress below zero, over its total, or too large to be stored."""
+    """A number is negative, over the total, or too large to be stored."""

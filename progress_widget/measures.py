@@ -1,14 +1,14 @@
-"""How much is done: pure arithmetic, of plain numbers."""
+"""How much is done: pure arithmetic on plain numbers."""
 
 from __future__ import annotations
 
 
 def percent_of(progress: int, total: int | None, *, succeeded: bool) -> float | None:
-    """Return the percentage, rounded down to one decimal, so that 100.0 means all of it.
+    """Return the progress in percent, rounded down to one decimal, so that 100.0 means all of it.
 
     Args:
-        total: None means that it is unknown, and so is the percentage.
-        succeeded: Whether a total of 0 is 100 % rather than 0 %: no part of it can be done.
+        total: None means unknown, and the result is None too.
+        succeeded: Whether a total of 0, of which no part can be done, is 100 % rather than 0 %.
     """
     if total is None:
         return None
@@ -18,5 +18,5 @@ def percent_of(progress: int, total: int | None, *, succeeded: bool) -> float | 
 
 
 def percent_text(percent: float | None) -> str:
-    """Return a percentage for machines and logs, such as "42.0%", or "" if it is unknown."""
+    """Return text for machines and logs, such as "42.0%", or "" if the percent is unknown."""
     return "" if percent is None else f"{percent:.1f}%"

@@ -1,4 +1,4 @@
-"""The row: what is known of one task."""
+"""The row: what is known about one task."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_NUMBER = 2**63 - 1
 class TaskProgress(models.Model):
     """How far one Celery task has come.
 
-    A row made by hand is a running bar: ``TaskProgress.objects.create(task_id="x", total=100,
+    A row created by hand is a running bar: ``TaskProgress.objects.create(task_id="x", total=100,
     progress=40)``.
     """
 
@@ -47,8 +47,8 @@ class TaskProgress(models.Model):
     attempt = models.PositiveIntegerField(
         _("attempt"), default=0, help_text=_("How often Celery has run it.")
     )
-    # created_at never changes, so its index costs no update anything; a column that changes has
-    # none, or PostgreSQL would lose its heap-only updates.
+    # created_at never changes, so its index makes no update slower; columns that change have no
+    # index, or PostgreSQL would lose its heap-only updates.
     created_at = models.DateTimeField(_("created at"), default=timezone.now, db_index=True)
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     updated_at = models.DateTimeField(_("updated at"), default=timezone.now)
@@ -77,7 +77,7 @@ class TaskProgress(models.Model):
 
     @property
     def as_percent(self) -> str:
-        """The percentage as text, such as "42.0%"; "" while the total is unknown."""
+        """The progress in percent, such as "42.0%"; "" while the total is unknown."""
         return percent_text(self.percent)
 
     @property
@@ -87,9 +87,9 @@ class TaskProgress(models.Model):
 
     @property
     def is_finished(self) -> bool:
-        """Whether a page may stop asking.
+        """Whether a page may stop polling.
 
-        A row that no task owns is finished at 100 %, too; a task may report 100 % and still fail.
+        A row that no task owns is also finished at 100 %; a task may report 100 % and still fail.
         """
         return self.is_ended or (
             self.attempt == 0 and bool(self.total) and self.progress == self.total
@@ -97,9 +97,9 @@ class TaskProgress(models.Model):
 
 
 def has_heartbeat() -> bool:
-    """Whether tasks write in the background: the setting says so, and the database bears it.
+    """Whether tasks write in the background: the setting and the database must allow it.
 
-    On SQLite no second connection is safe beside the task's own.
+    On SQLite, no second connection is safe beside the task's own.
     """
     alias = router.db_for_write(TaskProgress)
     return conf.background_writes and connections[alias].vendor != "sqlite"

@@ -1,4 +1,4 @@
-"""Every rule by which rows are written and looked up."""
+"""All rules for writing rows and looking them up."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
-    """Every write and look-up of rows. A write names its attempt, so an old run changes nothing."""
+    """All writes of rows. A write names its attempt, so an old run changes nothing."""
 
     def start(self, task_id: str, *, total: int | None, step: str, new_attempt: bool) -> int:
         """Start the row, or start it over.
 
         Args:
             total: None means unknown.
-            new_attempt: Whether this is another run by a queue; these are counted.
+            new_attempt: Whether this is a new run by a queue; such runs are counted.
 
         Returns:
             The attempt that all later writes must name.
@@ -50,7 +50,7 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
                 try:
                     with transaction.atomic(using=self.db):
                         self.create(task_id=task_id, attempt=int(new_attempt), **values)
-                except IntegrityError:  # somebody else's insert came first
+                except IntegrityError:  # another insert came first
                     rows.update(**begun_again)
             return rows.values_list("attempt", flat=True).get()
 
@@ -59,10 +59,10 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
 
         Args:
             changes: Any of ``progress`` (to set), ``added`` (on top), ``total``, ``step``. Without
-                any, the row learns only that its task is alive.
+                any, the write only shows that the task is alive.
 
         Returns:
-            Whether a row was there to be written.
+            Whether there was a row to write to.
         """
         values: dict[str, Any] = {"updated_at": timezone.now()}
         if changes:
@@ -81,16 +81,16 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         message: str = "",
         overrule: bool = False,
     ) -> bool:
-        """Record how an attempt went: success at the total that the row knows.
+        """Record how an attempt went; success sets the progress to the row's total.
 
         Args:
             attempt: None means whichever the row is at.
-            state: Any that ends the row, or RETRYING.
-            message: Why, for people.
-            overrule: Whether the queue says so, which knows better than a finalize() too early.
+            state: One that ends the row, or RETRYING.
+            message: The reason, for people.
+            overrule: Whether the queue says so, which overrules a finalize() that came too early.
 
         Returns:
-            Whether a row was there to be written.
+            Whether there was a row to write to.
         """
         replaced = [State.SUCCEEDED] if overrule else []
         if state == State.CANCELLED:
@@ -102,7 +102,7 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
             reached = Coalesce(F("total"), F("progress"))
             values |= {"total": reached, "progress": reached, "step": COMPLETE}
         else:
-            # First, since MySQL reads the state that an earlier assignment has written.
+            # The step comes first: MySQL reads the state as an earlier assignment has left it.
             step = Case(When(state=State.SUCCEEDED, then=Value("")), default=F("step"))
             values = {"step": step, "message": message, **values}
         return bool(self._not_ended(task_id, attempt, *replaced).update(**values))
@@ -115,7 +115,7 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
 
 
 def _clamped(changes: Mapping[str, Any]) -> Any:
-    """Return the expression for the new progress, which stays within the total of the row."""
+    """Return the expression for the new progress, which stays within the row's total."""
     number = models.PositiveBigIntegerField()
     added = Value(changes.get("added", 0), output_field=number)
     start = (
@@ -123,8 +123,8 @@ def _clamped(changes: Mapping[str, Any]) -> Any:
     )
     reached = models.ExpressionWrapper(start + added, output_field=number)
     if "total" in changes:
-        # The literal, not the column: MySQL would read the column's new or old value by the
-        # order of the assignments.
+        # The literal, not the column: MySQL would read the column's new or old value, depending
+        # on the order of the assignments.
         total = changes["total"]
         return reached if total is None else Least(reached, Value(total, output_field=number))
     # LEAST with a NULL is NULL on SQLite and MySQL.
@@ -139,7 +139,7 @@ _Manager = models.Manager.from_queryset(TaskProgressQuerySet)
 
 
 class TaskProgressManager(_Manager["TaskProgress"]):
-    """Adds the look-up that pages and polls make."""
+    """Adds the look-up that pages and polls use."""
 
     def for_tasks(self, task_ids: Iterable[Any]) -> dict[Any, TaskProgress]:
         """Return a row for each id, in one query; an unsaved WAITING one where there is none.
@@ -159,7 +159,7 @@ class TaskProgressManager(_Manager["TaskProgress"]):
 
 @lru_cache
 def _select(model: type[TaskProgress], alias: str, count: int) -> str:
-    """Return ``filter(task_id__in=...)`` as SQL: compiling it takes longer than to run it."""
+    """Return ``filter(task_id__in=...)`` as SQL: compiling it takes longer than running it."""
     quoted = connections[alias].ops.quote_name
     columns = ", ".join(quoted(str(field.column)) for field in model._meta.concrete_fields)
     return (

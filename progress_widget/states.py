@@ -1,4 +1,4 @@
-"""What can become of a task."""
+"""The states of a task."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class State(models.TextChoices):
-    """What has become of a task. A page adds to these *stalled*, which is derived."""
+    """The state of a task. A page adds *stalled*, which is derived."""
 
     WAITING = "waiting", _("Waiting")
-    """It has not been started yet, or nothing has been heard of it."""
+    """It has not started yet, or nothing has been heard from it."""
 
     RUNNING = "running", _("Running")
     """It has started and not yet ended."""
@@ -19,7 +19,7 @@ class State(models.TextChoices):
     """The last attempt did not succeed; the queue will run it again."""
 
     SUCCEEDED = "succeeded", _("Succeeded")
-    """It has done all that it had to do."""
+    """It has done all it had to do."""
 
     FAILED = "failed", _("Failed")
     """It ended with an exception, at a time limit, or together with its worker."""

@@ -1,10 +1,10 @@
-"""Every sentence for people; and how text from anywhere is made to fit."""
+"""Every sentence for people, and what makes text from anywhere fit a column."""
 
 from __future__ import annotations
 
 from django.utils.translation import gettext_noop
 
-# Marked here, translated where they are shown: rows keep those of the first part in English.
+# Marked here, translated where they are shown: rows store those of the first part in English.
 COMPLETE = gettext_noop("Complete")
 ERROR = gettext_noop(
     "Something went wrong. Try again; if it happens again, contact the site's administrators."
@@ -45,9 +45,9 @@ TEXTS = {
     "unknown": gettext_noop("This task is no longer known"),
     "refused": gettext_noop("This progress can't be shown"),
 }
-"""What a page says of each state, in a few words."""
+"""What a page says about each state, in a few words."""
 
 
 def cropped(text: object, length: int) -> str:
-    """Return text as a column holds it: cut to length, without NUL and half surrogate pairs."""
+    """Return text as a column can hold it: cut to length, without NULs or lone surrogates."""
     return str(text).replace("\0", "").encode(errors="replace").decode()[:length]

@@ -1,4 +1,4 @@
-"""The partial view: answers the polls of the bars."""
+"""The partial view, which answers the bars' polls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from progress_widget.reading.fragments import Version, announcement, in_language
 from progress_widget.reading.polling import look_up
 from progress_widget.reading.tickets import Ticket
 
-# Cheaper than never_cache, which reckons dates; nothing here may be kept by anybody.
+# Cheaper than never_cache, which formats dates; no cache may store anything from here.
 NOT_STORED = {"Cache-Control": "private, no-store"}
 
 
@@ -51,7 +51,7 @@ def poll(request: HttpRequest, token: str) -> HttpResponse:
 def refuse(request: HttpRequest, ticket: Ticket | None, key: str) -> HttpResponse:
     """Answer whoever may not see the bar.
 
-    htmx gets a finished fragment that says no more than that, since it would go on asking after
+    htmx gets a finished fragment that says no more than that, since it would go on polling after
     a 403.
     """
     if not HtmxDetails(request):

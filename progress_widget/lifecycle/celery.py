@@ -1,8 +1,8 @@
-"""Celery's signals: what becomes of a task becomes the state of its row.
+"""Celery's signals, which set the state of a row to what has become of its task.
 
-The reports of a task hang on its request, so a task without a bar costs nothing. The worker's main
-process, which speaks for tasks that no longer can, leaves the writing to its thread: a row that the
-task has locked must not keep the worker from killing the task.
+A task's reports are attached to its request, so a task without a bar costs nothing. The worker's
+main process, which reports for tasks that no longer can, leaves the writing to its thread: a row
+that the task has locked must not keep the worker from killing the task.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from progress_widget.writing.reports import Outcome, Report, reports_of
 
 
 def connect() -> None:
-    """Listen to Celery, in every process that has the app installed."""
+    """Connect to Celery's signals, in every process that has the app installed."""
     receivers = {
         signals.task_postrun: on_postrun,
         signals.task_failure: on_failure,
@@ -36,9 +36,9 @@ def connect() -> None:
 def on_postrun(
     sender: Any, task_id: str, retval: object, state: str | None, **signal: object
 ) -> None:
-    """Flush the bars of a task that is over, and end those that are its own.
+    """Flush the bars of a task that is over, and end its own.
 
-    Bars of other ids, which a task may share with others, go on.
+    Bars with other ids, which it may share with other tasks, go on.
     """
     reports = reports_of(sender.request)
     for report in reports:
@@ -51,8 +51,8 @@ def on_postrun(
     last = next((report for report in reversed(own) if report.starts), own[-1])
     if state is None and not sender.request.is_eager:
         flush(*reports)
-        # Broken off. The main process knows whether it was cancelled or has failed, and says so
-        # just now; only where it does not, as Celery 5.5 after sys.exit, does this count.
+        # Broken off. The main process knows whether it was cancelled or failed, and is about to
+        # say so; only if it does not, as with Celery 5.5 after sys.exit(), does this count.
         end_from_outside(task_id, outcome, attempt=last.attempt, later=True)
     else:
         flush(*(report for report in reports if report is not last))
@@ -61,9 +61,9 @@ def on_postrun(
 
 
 def outcome_of(task: Any, retval: object, state: str | None) -> Outcome | None:
-    """Return how a run has ended, or None if it has left that open by ``raise Ignore()``.
+    """Return how a run ended, or None if it left that open with ``raise Ignore()``.
 
-    The states are those of celery.app.trace; None stands for a run that was broken off.
+    The states are those of celery.app.trace; a state of None means that the run was broken off.
     """
     if state == states.SUCCESS:
         return Outcome(State.SUCCEEDED)
@@ -78,9 +78,9 @@ def outcome_of(task: Any, retval: object, state: str | None) -> Outcome | None:
 
 
 def reason_of(exception: object) -> str:
-    """Return a sentence for people, or "" for an error like any other.
+    """Return the reason in a sentence for people, or "" if there is nothing special to say.
 
-    Never the exception's own text, which may hold secrets.
+    It is never the exception's own text, which may hold secrets.
     """
     if isinstance(exception, (SoftTimeLimitExceeded, TimeLimitExceeded)):
         return TIMED_OUT
@@ -88,18 +88,18 @@ def reason_of(exception: object) -> str:
 
 
 def on_failure(task_id: str, exception: object, **signal: object) -> None:
-    """Fail a task that can no longer speak for itself: killed, over its limit, rejected."""
+    """Mark a task as failed that can't do so itself: killed, over its time limit, or rejected."""
     if not current_task:
         end_from_outside(task_id, Outcome(State.FAILED, reason_of(exception), overrule=True))
 
 
 def on_revoked(request: Any, expired: bool, **signal: object) -> None:
-    """Cancel a task that was revoked, before or while it ran, or that came too late."""
+    """Mark a task as cancelled: revoked before or while it ran, or expired."""
     end_from_outside(request.id, Outcome(State.CANCELLED, EXPIRED if expired else REVOKED))
 
 
 def on_unknown(id: str, **signal: object) -> None:
-    """Fail a task whose code no worker has."""
+    """Mark a task as failed that is not registered with the worker."""
     end_from_outside(id, Outcome(State.FAILED, UNREGISTERED))
 
 
@@ -111,7 +111,7 @@ def on_shutdown(**signal: object) -> None:
 def end_from_outside(
     task_id: str, outcome: Outcome, *, attempt: int | None = None, later: bool = False
 ) -> None:
-    """End the row, if there is one, by the thread.
+    """End the row, if there is one, in the thread.
 
     Args:
         attempt: The attempt that has ended; None means whichever the row is at.

@@ -1,4 +1,4 @@
-"""What the rest asks of the queue that runs the tasks; each queue is a module that answers."""
+"""What the package asks of the queue that runs the tasks; a module for each queue answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Celery: which task runs here, and how one has ended."""
+"""Celery's answers: which task is running here, and how a task has ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BACKEND_STATES = {
 
 
 def current_run() -> Any:
-    """Return the request of the task that runs here, or None if none does."""
+    """Return the request of the task that is running here, or None if there is none."""
     if not current_task:
         return None
     request = current_task.request
@@ -30,12 +30,13 @@ def result(task_id: str) -> State | None:
     """Ask Celery's result backend how a task without a row has ended.
 
     Returns:
-        None if it has not ended or nobody knows. A disabled backend is not asked, nor is rpc, where
-        asking would take the answer away from whoever waits for it.
+        The state, or None if the task has not ended or the backend does not know. A disabled
+        backend is not asked, nor is rpc, where asking would take the result away from whoever
+        is waiting for it.
     """
     try:
         if isinstance(current_app.backend, (DisabledBackend, RPCBackend)):
             return None
         return BACKEND_STATES.get(AsyncResult(task_id).state)
-    except Exception:  # whatever a backend raises, it can't be asked
+    except Exception:  # whatever a backend raises, it cannot answer
         return None

@@ -26,7 +26,7 @@ SLOWEST_MS = 10_000
 
 
 class Version(NamedTuple):
-    """What a page shows, as a poll says it in ``v``: "1.running.420.1f2e3d4c"."""
+    """What a page shows, as a poll states it in ``v``: "1.running.420.1f2e3d4c"."""
 
     attempt: int
     state: str
@@ -46,7 +46,7 @@ class Version(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Version | None:
-        """Return what ``v`` says, or None if this package has not written it."""
+        """Return what ``v`` states, or None if this package did not write it."""
         found = re.fullmatch(r"([0-9]{1,10})\.([a-z]{1,16})\.([0-9]{0,4})\.([0-9a-f]{8})", text)
         if found is None:
             return None
@@ -59,47 +59,47 @@ class Fragment:
     """What one bar shows. Templates get it as ``fragment``."""
 
     state: str
-    """A State, or "stalled"; "unknown" for a row that is there no more; "refused"."""
+    """A State, "stalled", "unknown" (the row is gone) or "refused"."""
 
     text: str
     """What is going on, in a few words."""
 
     is_finished: bool = False
-    """Whether the page stops asking."""
+    """Whether the page stops polling."""
 
     attempt: int = 0
 
     percent: float | None = None
-    """0 to 100; None while it is unknown, or nothing has begun."""
+    """0 to 100; None while it is unknown or the task has not begun."""
 
     as_percent: str = ""
-    """The percentage with the digits of the language."""
+    """The same as text, formatted for the language."""
 
     numbers: str = ""
-    """How much of how much, where that says more than the percentage."""
+    """How much of how much, where that says more than the percent."""
 
     label: str = ""
     """What the task is."""
 
     message: str = ""
-    """What a person should know besides, and can do."""
+    """What else a person should know and can do."""
 
     interval_ms: int = 0
     """Milliseconds until the next poll."""
 
     @cached_property
     def version(self) -> Version:
-        """What tells this fragment from any other; all that it shows goes into the digest."""
+        """What distinguishes this fragment from others; the digest covers all that it shows."""
         tenths = None if self.percent is None else round(self.percent * 10)
         digest = blake2b(repr(self).encode(errors="replace"), digest_size=4).hexdigest()
         return Version(self.attempt, self.state, tenths, digest)
 
 
 class Moment(NamedTuple):
-    """When a fragment is made, and what the settings say of it."""
+    """When a fragment is made, and the settings that apply."""
 
     now: datetime
-    """Aware, but naive where USE_TZ is off."""
+    """Aware, or naive if USE_TZ is off."""
 
     patience: timedelta
     """STALLED_AFTER."""
@@ -117,7 +117,7 @@ def fragment_of(
     """Return what a bar shows of a row, in the active language.
 
     Args:
-        shown: What the page shows; None for a page that shows nothing yet.
+        shown: What the page shows; None means nothing yet.
     """
     state = _state_of(row, moment, shown)
     has_begun = state not in (State.WAITING, UNKNOWN)
@@ -139,12 +139,12 @@ def fragment_of(
 
 
 def refusal() -> Fragment:
-    """Return a finished fragment that says that the progress can't be shown, and no more."""
+    """Return a finished fragment that says only that the progress can't be shown."""
     return Fragment(state=REFUSED, text=gettext(TEXTS[REFUSED]), is_finished=True)
 
 
 def announcement(fragment: Fragment, shown: Version | None) -> str:
-    """Return what a screen reader says: at the start, at quarters, at the end and at trouble."""
+    """Return what a screen reader says: at the start, each quarter, the end, and any trouble."""
     if shown is None:
         return ""
     version = fragment.version
@@ -156,13 +156,13 @@ def announcement(fragment: Fragment, shown: Version | None) -> str:
 
 
 def is_late(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
-    """Whether the task has waited for longer than STALLED_AFTER."""
+    """Whether the task has been waiting for longer than STALLED_AFTER."""
     waited = moment.now - _waiting_since(row, ticket, moment)
     return row.state == State.WAITING and waited > moment.patience
 
 
 def in_language(language: str) -> AbstractContextManager[None]:
-    """Speak a language for a while, which may be spoken already; "" for none."""
+    """Activate a language for a while, unless it is active already; "" means none."""
     if language == (get_language() or ""):
         return nullcontext()
     return translation.override(language or None)
@@ -179,7 +179,7 @@ def _state_of(row: TaskProgress, moment: Moment, shown: Version | None) -> str:
 def _is_stalled(row: TaskProgress, moment: Moment) -> bool:
     """Whether the task should have given a sign of life by now, and has not.
 
-    Only a task's own bar that is written in the background gives any.
+    Only a task's own bar, if written in the background, gives any.
     """
     is_silent = moment.now - row.updated_at > moment.patience
     return is_silent and row.state == State.RUNNING and row.attempt > 0 and moment.has_heartbeat
@@ -232,16 +232,16 @@ def _as_percent(percent: float) -> str:
 def _waiting_since(row: TaskProgress, ticket: Ticket, moment: Moment) -> datetime:
     if not row._state.adding:
         return row.created_at
-    # As now is: aware, or naive where USE_TZ is off.
+    # Like now: aware, or naive if USE_TZ is off.
     return datetime.fromtimestamp(ticket.rendered_at, tz=moment.now.tzinfo)
 
 
 def _clock(then: datetime, now: datetime) -> str:
-    """Return the clock time, with the date if that is another day's."""
-    if timezone.is_aware(now):  # as with USE_TZ
+    """Return the clock time, with the date unless that is today's."""
+    if timezone.is_aware(now):  # USE_TZ is on
         then, now = timezone.localtime(then), timezone.localtime(now)
     time = date_format(then, "TIME_FORMAT")
     if then.date() == now.date():
         return time
-    # Not SHORT_DATETIME_FORMAT: where a language has none, Django takes the American one.
+    # Not SHORT_DATETIME_FORMAT: where a language has none, Django uses the American one.
     return f"{date_format(then, 'SHORT_DATE_FORMAT')} {time}"

@@ -17,8 +17,8 @@ def media(*, htmx: int | bool = 2, nonce: Any = None) -> SafeString:
     """Return the elements that a page needs in its head.
 
     Args:
-        htmx: The major version to load from django-htmx; False if the page has its own.
-        nonce: That of the page's Content-Security-Policy, or None.
+        htmx: The major version to load from django-htmx; False means that the page has its own.
+        nonce: The nonce of the page's Content-Security-Policy; None means that it has none.
     """
     attribute = SafeString("") if nonce is None else format_html(' nonce="{}"', nonce)
     tags = [format_html('<link rel="stylesheet" href="{}"{}>', static(STYLESHEET), attribute)]

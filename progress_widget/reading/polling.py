@@ -1,4 +1,4 @@
-"""From tickets to fragments: what has to be looked up is looked up here, in one query."""
+"""From tickets to fragments: all that must be looked up is looked up here, in one query."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from progress_widget.states import State
 
 
 def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
-    """Return the fragment for each ticket and what its page shows."""
+    """Return a fragment for each ticket, given what its page shows."""
     rows = TaskProgress.objects.for_tasks(ticket.task_id for ticket, _ in polls)
     moment = present()
     fragments = []
@@ -37,7 +37,7 @@ def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
 
 
 def present() -> Moment:
-    """Return the present moment, and what the settings say of it."""
+    """Return the present moment, with the settings that apply."""
     return Moment(
         now=timezone.now(),
         patience=timedelta(seconds=conf.stalled_after),
@@ -47,6 +47,6 @@ def present() -> Moment:
 
 
 def _known(row: TaskProgress, ticket: Ticket, moment: Moment) -> TaskProgress:
-    """Return what the queue knows of a task that has waited for long without a row, or the row."""
+    """Return the row, or what the queue knows about a task that has been without one for long."""
     state = queues.result(ticket.task_id) if is_late(row, ticket, moment) else None
     return row if state is None else TaskProgress(task_id=row.task_id, state=state, total=0)

@@ -40,11 +40,11 @@ def progressbar(
 
     Args:
         task: A task id, a row, a bar, an ``AsyncResult`` or anything else with a ``task_id`` or an
-            ``id``. None and "" give "".
-        request: Binds the bar to its user; None: to nobody.
-        label: What the task is, for people; "": what the row says.
-        interval: Seconds between two polls; None: POLL_INTERVAL.
-        template: Template of the fragment, extending ``progress_widget/progressbar.html``.
+            ``id``. None and "" render nothing.
+        request: Its user is the one that the bar is bound to; None means nobody.
+        label: What the task is, for people; "" means the row's label.
+        interval: Seconds between two polls; None means POLL_INTERVAL.
+        template: The fragment's template, which extends ``progress_widget/progressbar.html``.
 
     Raises:
         ValueError: The interval is not a positive number.
@@ -85,15 +85,15 @@ def render(
     Args:
         key: What the ids of its elements begin with.
         token: For the next poll; a finished fragment needs none.
-        template: "" for the package's own.
-        announcement: What a screen reader says besides.
-        on_page: Whether the page needs the wrapper, too.
+        template: "" means the package's own.
+        announcement: What a screen reader is to say.
+        on_page: Whether the page needs the wrapper too.
     """
     value = "" if fragment.percent is None else f"{fragment.percent:.1f}"
     is_indeterminate = fragment.state == State.RUNNING and not value
     state = conditional_escape(fragment.state)
     context = {
-        # Ready strings in dicts: looking up attributes and formatting would be half of the cost.
+        # Ready strings in dicts: attribute look-ups and formatting would be half of the cost.
         "fragment": vars(fragment),
         "key": SafeString(key),
         "state": state,
@@ -117,10 +117,10 @@ def _poll_url(token: str, key: str, fragment: Fragment) -> str:
 
 @lru_cache
 def _poll_path(*where: object) -> tuple[str, str]:
-    """Return what stands before and after the token; reverse() would be a tenth of a bar's cost.
+    """Return what comes before and after the token; reverse() would be a tenth of a bar's cost.
 
     Args:
-        where: All that the path depends on.
+        where: Everything that the path depends on.
     """
     start, _, end = reverse("progress_widget:poll", kwargs={"token": "TOKEN"}).rpartition("TOKEN")
     return start, end

@@ -13,7 +13,7 @@ from progress_widget.conf import conf
 
 SALT = "progress_widget.ticket"
 
-# What a packed ticket begins with says how its task id is kept.
+# The first byte of a packed ticket says how its task id is stored.
 AS_UUID, AS_TEXT = b"\1", b"\2"
 UUID_LENGTH = 16
 
@@ -25,11 +25,11 @@ class Ticket:
     task_id: str
 
     user: str = ""
-    """Primary key, as text, of the user for whom the page was rendered; "" for nobody."""
+    """Primary key, as text, of the user for whom the page was rendered; "" means nobody."""
 
     label: str = ""
     template: str = ""
-    """"" for the package's own."""
+    """"" means the package's own."""
 
     language: str = ""
 
@@ -41,7 +41,7 @@ class Ticket:
 
 
 def sign(ticket: Ticket) -> str:
-    """Return the token of a ticket: text for a URL's path, good for RETENTION_DAYS."""
+    """Return the token of a ticket: text for a URL's path, valid for RETENTION_DAYS."""
     return signing.dumps(ticket, salt=SALT, serializer=_Packer)
 
 
@@ -57,9 +57,9 @@ def read(token: str) -> Ticket | None:
 
 
 class _Packer:
-    """Packs a ticket into a few bytes: a page of a hundred bars sends a hundred at once.
+    """Packs a ticket into a few bytes: a page with a hundred bars sends a hundred at once.
 
-    A UUID takes 16 bytes, and options that nobody chose take none. No text here has a NUL.
+    A UUID takes 16 bytes, and trailing options that are not set take none. No text here has a NUL.
     """
 
     def dumps(self, ticket: Ticket) -> bytes:

@@ -34,8 +34,8 @@ def progressbar(
 
 @register.simple_tag(takes_context=True)
 def progress_widget_media(context: Context, *, htmx: int | bool = 2) -> SafeString:
-    """Load what the bars need, once in the head of a page.
+    """Load what the bars need, once, in the head of a page.
 
-    ``htmx=False`` where the page has its own htmx, ``htmx=4`` for version 4.
+    ``htmx=False`` is for a page with its own htmx, ``htmx=4`` for version 4.
     """
     return media(htmx=htmx, nonce=context.get("csp_nonce"))

@@ -1,4 +1,4 @@
-"""The thread that does the writing for the bars of Celery's workers."""
+"""The thread that does the writing for the bars in Celery's workers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from progress_widget.writing.reports import Report
 from progress_widget.writing.saving import log_failure, save
 
 PATIENCE = 5.0
-"""Seconds for which a task waits at most until the thread has tried to write."""
+"""Seconds, at most, for which a task waits until the thread has tried to write."""
 
 
 @dataclass
 class Watch:
-    """What the writer knows of one report that it looks after."""
+    """What the writer knows about one report that it looks after."""
 
     tried_at: float = 0.0
     """When it last tried to write the report, on the monotonic clock."""
@@ -29,18 +29,18 @@ class Watch:
 
 
 class Writer:
-    """The thread of this process, which lives while a bar is live or pending.
+    """The thread of this process, which runs while a report is live or pending.
 
-    Each WRITE_INTERVAL, or when it is woken, it looks at every report and writes those that have
-    changed, that somebody waits for, or whose heartbeat is due.
+    Every WRITE_INTERVAL, or when it is woken, it looks at every report and writes those that have
+    changed, that somebody is waiting for, or whose heartbeat is due.
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew in a forked child, which inherits no thread, but perhaps a held lock."""
-        self.lock = threading.Lock()  # for watches and thread; never held during a query
+        """Start afresh in a forked child, which inherits no thread but perhaps a held lock."""
+        self.lock = threading.Lock()  # guards watches and thread; never held during a query
         self.wake = threading.Event()
         self.watches: dict[Report, Watch] = {}
         self.thread: threading.Thread | None = None
@@ -70,7 +70,7 @@ class Writer:
             event.wait(max(0.0, deadline - monotonic()))
 
     def drain(self) -> None:
-        """Wait until nothing is pending, as the process ends; at most PATIENCE."""
+        """Wait until nothing is pending, at most PATIENCE, before the process ends."""
         with self.lock:
             thread = self.thread
             for report, watch in self.watches.items():
@@ -83,7 +83,7 @@ class Writer:
 
     def _watch(self, report: Report) -> Watch:
         watch = self.watches.setdefault(report, Watch())
-        # A soft time limit may break off a start, and an error the thread.
+        # A soft time limit may interrupt a start, and an error may end the thread.
         if self.thread is None or not self.thread.is_alive():
             self.thread = threading.Thread(target=self._run, name="progress_widget", daemon=True)
             try:
@@ -97,7 +97,7 @@ class Writer:
             while self._has_work():
                 self.wake.wait(conf.write_interval)
                 self.wake.clear()
-                with self.lock:  # after the clearing, so that whoever wakes the thread is in it
+                with self.lock:  # after clear(), or the report of whoever woke it could be missed
                     watches = list(self.watches.items())
                 for report, watch in watches:
                     self._attend(report, watch)
@@ -105,7 +105,7 @@ class Writer:
             connections.close_all()
 
     def _has_work(self) -> bool:
-        """Drop the reports that are done; return whether any are left, or else end the thread."""
+        """Drop the reports that are done, and the thread if none is left; return whether any is."""
         with self.lock:
             for report, watch in list(self.watches.items()):
                 is_live = report.is_live and not report.is_fenced
@@ -130,7 +130,7 @@ class Writer:
         try:
             save(report, beat=beat)
         except (OperationalError, InterfaceError):
-            # Perhaps the connection is dead: the next attempt gets a fresh one.
+            # The connection may be dead: the next attempt gets a fresh one.
             log_failure(report)
             connections.close_all()
         except Exception:

@@ -1,4 +1,4 @@
-"""What a bar has to tell its row, and what of it has been written: no clock and no database."""
+"""What a bar has to tell its row, and how much of that is written: no clock, no database."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class Outcome(NamedTuple):
     state: State
     message: str = ""
     overrule: bool = False
-    """Whether the queue says so, which knows better than a finalize() too early."""
+    """Whether the queue says so, which overrules a finalize() that came too early."""
 
 
 class Snapshot(NamedTuple):
     """All that a handle reports, at one moment."""
 
     reached: tuple[int, int]
-    """The progress that was assigned last, and what had been added in all by then.
+    """The progress that was assigned last, and the sum of what had been added by then.
 
-    Compared by identity, as Assigned is. It stays a bare tuple since each turn of track() makes
-    one: that takes 25 ns, an object of a class 110.
+    Compared by identity, like Assigned. It is a bare tuple since track() makes one for each item:
+    that takes 25 ns, an instance of a class 110.
     """
 
     added: int
-    """What has been added in all."""
+    """The sum of what has been added."""
 
     total: Assigned[int | None]
     step: Assigned[str]
@@ -46,7 +46,7 @@ class Snapshot(NamedTuple):
 
     @property
     def is_over(self) -> bool:
-        """Whether more has been added than the total takes."""
+        """Whether more has been added than the total allows."""
         return self.progress < self._unclamped
 
     @property
@@ -60,7 +60,7 @@ class Snapshot(NamedTuple):
         return Snapshot((total, 0), 0, Assigned(total), Assigned(COMPLETE))
 
     def changes_since(self, earlier: Snapshot) -> dict[str, Any]:
-        """Return what a row that knows the earlier one has to learn, as save_changes() takes it."""
+        """Return what is new to a row that knows the earlier one, as save_changes() takes it."""
         changes: dict[str, Any] = {}
         if self.reached is not earlier.reached:
             changes["progress"] = self.progress
@@ -96,7 +96,7 @@ class Report:
     """Whether the thread does the writing."""
 
     is_live: bool = False
-    """Whether the task may still report something, so that its heartbeat is kept."""
+    """Whether the task may still report something, so its heartbeat goes on."""
 
     reached: tuple[int, int] = (0, 0)
     added: int = 0
@@ -110,23 +110,23 @@ class Report:
     """How the attempt went, until the row knows."""
 
     is_fenced: bool = False
-    """Whether the row takes no more: it has ended, or belongs to a later attempt."""
+    """Whether the row accepts no more: it has ended, or belongs to a later attempt."""
 
     is_failing: bool = False
-    """Whether the last attempt to write has failed."""
+    """Whether the last attempt to write failed."""
 
     wants_write: bool = False
-    """Whether something is left for whoever is writing inline."""
+    """Whether something is left for the thread that is writing inline."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held by whoever is writing inline: threads may share a handle."""
+    """Held by the thread that is writing inline, since threads may share a handle."""
 
     def __post_init__(self) -> None:
         self.written = self.snapshot()
 
     @classmethod
     def found(cls, row: TaskProgress, *, in_background: bool) -> Report:
-        """Return the report of a handle that finds a row, and has nothing to tell it yet."""
+        """Return the report of a handle that has found a row and has nothing to tell it yet."""
         return cls(
             task_id=row.task_id,
             attempt=row.attempt,
@@ -147,7 +147,7 @@ class Report:
 
     @property
     def is_pending(self) -> bool:
-        """Whether something has still to be written."""
+        """Whether something still has to be written."""
         if self.outcome is not None:
             return True
         has_changes = not self.is_started or bool(self.snapshot().changes_since(self.written))
@@ -185,7 +185,7 @@ class Report:
         """Take new values, all of them or none; None leaves a value as it is.
 
         Args:
-            known: What the new values have to agree with.
+            known: What the new values must agree with.
 
         Raises:
             OutOfRange: The progress would be over the total.
@@ -217,9 +217,9 @@ class Report:
         )
 
     def end(self, outcome: Outcome) -> None:
-        """Take how it went.
+        """Take the outcome.
 
-        Once the row has ended, only the queue may say otherwise; and what fail() said stays, also
+        Once the row has ended, only the queue may say otherwise; and what fail() said stays, even
         while it could not be written.
         """
         has_failed = self.outcome is not None and self.outcome.state == State.FAILED
@@ -227,7 +227,7 @@ class Report:
             self.outcome = outcome
 
     def forget(self, outcome: Outcome | None) -> None:
-        """Drop this outcome; another may have come while it was written."""
+        """Drop this outcome, but not another that came while it was being written."""
         if self.outcome is outcome:
             self.outcome = None
 
@@ -241,7 +241,7 @@ class Report:
 
 
 def reports_of(run: Any) -> list[Report]:
-    """Return the reports that hang on a run, where its end finds them: the list itself."""
+    """Return the reports attached to a run, where its end finds them: the list itself."""
     # In one step, since threads may share the handles of a task.
     reports: list[Report] = run.__dict__.setdefault("progress_reports", [])
     return reports

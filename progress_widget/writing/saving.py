@@ -1,4 +1,4 @@
-"""How a report gets into its row."""
+"""How a report is written to its row."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def save(report: Report, *, beat: bool = False) -> None:
     """Write what the row does not know yet.
 
     Args:
-        beat: Whether to write even if there is nothing new, as a sign that the task is alive.
+        beat: Whether to write even if nothing has changed, as a sign that the task is alive.
 
     Raises:
-        django.db.Error: What has not been written stays pending.
+        django.db.Error: The write failed; what has not been written stays pending.
     """
     outcome = report.outcome
     if not report.is_started:
@@ -54,7 +54,7 @@ def save(report: Report, *, beat: bool = False) -> None:
 
 
 def read(report: Report) -> TaskProgress | None:
-    """Return the row, or None if there is none or the database cannot be asked."""
+    """Return the row, or None if there is none or the database cannot be reached."""
     alias = router.db_for_read(TaskProgress)
     rows = TaskProgress.objects.using(alias).filter(task_id=report.task_id)
     try:
@@ -108,7 +108,7 @@ def _start_again(report: Report) -> None:
 
 
 def _save_changes(report: Report, *, beat: bool) -> bool:
-    """Return whether the row took the changes, or there was no need."""
+    """Write the changes; return whether the row took them or there were none to write."""
     snapshot = report.snapshot()
     changes = snapshot.changes_since(report.written)
     if report.is_fenced or report.attempt is None or not (changes or beat):
@@ -121,7 +121,7 @@ def _save_changes(report: Report, *, beat: bool) -> bool:
 
 
 def _end(report: Report) -> bool:
-    """Return whether the row took the outcome, or there was none."""
+    """Write the outcome; return whether the row took it or there was none."""
     outcome = report.outcome
     if outcome is None:
         return True
@@ -134,15 +134,15 @@ def _end(report: Report) -> bool:
 
 
 def _attempt_of_row(report: Report) -> int | None:
-    """Return the attempt that the row is at, or None if the row is gone."""
+    """Return the attempt that the row is at, or None if it is gone."""
     with _writing(report) as rows:
         return rows.filter(task_id=report.task_id).values_list("attempt", flat=True).first()
 
 
 def _restore(report: Report) -> None:
-    """Put back a row that somebody has deleted while its task runs."""
+    """Restore a row that was deleted while its task was running."""
     snapshot = report.snapshot()
-    with suppress(IntegrityError), _writing(report) as rows:  # somebody may put it back first
+    with suppress(IntegrityError), _writing(report) as rows:  # another may restore it first
         rows.create(
             task_id=report.task_id,
             attempt=report.attempt or 0,

@@ -1,4 +1,4 @@
-"""The values that a bar takes: checked, and each kept as what was assigned at one moment."""
+"""The values that a bar takes, checked, and each kept as one assignment."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ T = TypeVar("T")
 class Assigned(Generic[T]):
     """A value as it was assigned at one moment, compared by identity.
 
-    So an old value that is assigned again counts as a change: meanwhile others may have changed
-    the row.
+    So an old value that is assigned again counts as a change: others may have changed the row
+    meanwhile.
     """
 
     __slots__ = ("value",)
@@ -25,7 +25,7 @@ class Assigned(Generic[T]):
 
 
 def task_id_of(value: object) -> str:
-    """Return a task id as text, "" for None.
+    """Return a task id as text, or "" for None.
 
     Raises:
         ValueError: It is too long, or has a NUL.
@@ -37,7 +37,7 @@ def task_id_of(value: object) -> str:
 
 
 def total_of(value: Any) -> Assigned[int | None]:
-    """Return a total, in which None means unknown; raises as whole_number() does."""
+    """Return a total, where None means unknown; raise as whole_number() does."""
     return Assigned(None if value is None else whole_number(value, "total"))
 
 
@@ -47,7 +47,7 @@ def step_of(value: object) -> Assigned[str]:
 
 
 def whole_number(value: Any, name: str) -> int:
-    """Return the number that was reported: "5" and 5.0 are 5.
+    """Return a reported number as an int: "5" and 5.0 are 5.
 
     Raises:
         ValueError: It is not whole.

@@ -1,4 +1,4 @@
-// Tabs that nobody sees do not poll; when one is shown again, its bars ask at once.
+// Hidden tabs do not poll; when one is shown again, its bars poll at once.
 {
   const holdBack = (event) => {
     const element = event.target;
