@@ -29,6 +29,26 @@ document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`CSP violation: ${event.violatedDirective} ${event.blockedURI}`);
 });
 """
+# In the page, which knows at once that a request has been given up; the browser tells later.
+COUNT_POLLS = """
+window.mostPollsAtOnce = 0;
+{
+  let now = 0;
+  const begin = () => { mostPollsAtOnce = Math.max(mostPollsAtOnce, ++now); };
+  const end = () => { now -= 1; };
+  const send = XMLHttpRequest.prototype.send;
+  XMLHttpRequest.prototype.send = function (...data) {
+    begin();
+    this.addEventListener("loadend", end, {once: true});
+    return send.apply(this, data);
+  };
+  const fetchIt = window.fetch;
+  window.fetch = (...asked) => {
+    begin();
+    return fetchIt(...asked).finally(end);
+  };
+}
+"""
 # In each frame, because Playwright's own expectations look again after 100, 250, 500... ms only.
 SHOWN = """([selector, wanted]) => {
   const bars = [...document.querySelectorAll(selector)];
@@ -45,7 +65,6 @@ class Visitor:
 
     Attributes:
         polls: Every request to the partial view that the browser has begun.
-        most_at_once: How many of them were on their way at one time, at most.
     """
 
     def __init__(self, page: Page, server: str, htmx: str) -> None:
@@ -56,16 +75,18 @@ class Visitor:
         self.documents: list[str] = []
         self.console: list[str] = []
         self.dialogs: list[str] = []
-        self.most_at_once = 0
-        self._on_their_way: set[Request] = set()
         self._expected: list[str] = []
         page.add_init_script(WATCH_VIOLATIONS)
+        page.add_init_script(COUNT_POLLS)
         page.on("request", self._begun)
-        page.on("requestfinished", self._over)
-        page.on("requestfailed", self._over)
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.console.append(f"page error: {error}"))
         page.on("dialog", self._asked)
+
+    @property
+    def most_at_once(self) -> int:
+        """How many polls of the page were under way at one time, at most."""
+        return int(self.page.evaluate("mostPollsAtOnce"))
 
     @property
     def is_on_htmx_2(self) -> bool:
@@ -138,13 +159,8 @@ class Visitor:
     def _begun(self, request: Request) -> None:
         if is_poll(request):
             self.polls.append(request)
-            self._on_their_way.add(request)
-            self.most_at_once = max(self.most_at_once, len(self._on_their_way))
         elif request.resource_type == "document":
             self.documents.append(request.url)
-
-    def _over(self, request: Request) -> None:
-        self._on_their_way.discard(request)
 
     def _said(self, message: ConsoleMessage) -> None:
         self.console.append(f"{message.type}: {message.text}")
