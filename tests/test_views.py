@@ -425,7 +425,7 @@ def test_poll_of_a_page_without_a_language_is_answered(page_bar, poll, row):
 
 @pytest.fixture
 def late_bar(page_bar, settings):
-    """Be a page that has shown a waiting bar for long."""
+    """Return a page that has shown a waiting bar for a long time."""
     bar = page_bar("kelp")
     settings.PROGRESS_WIDGET_STALLED_AFTER = 1e-6
     return bar
