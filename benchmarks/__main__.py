@@ -1,10 +1,10 @@
-"""What reporting costs a task, beside others, and what polls and pages cost.
+"""What reporting costs a task, compared with other packages, and what polls and pages cost.
 
-``python -m benchmarks`` prints and writes it.
+``python -m benchmarks`` prints it and writes it to docs/benchmarks.md.
 
-What reporting costs is measured by one task in one process of a real worker, on a database that is
-made for it; the rest by ``benchmarks.polls``. DATABASE_URL and RABBITMQ_URL (else SQLite) and
-REDIS_URL (else files) name servers.
+What reporting costs is measured by one task in one process of a real worker, on a database created
+for it; the rest by ``benchmarks.polls``. DATABASE_URL and RABBITMQ_URL (else SQLite) and REDIS_URL
+(else files) name servers.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ Times = dict[str, float]
 
 METHOD = """\
 Each line is the fastest of {repetitions} repetitions of a loop ({fast:,} turns where a turn only
-stores something, {slow} where it writes), less the bare loop. The contestants take turns, in one
-task of one process of a real worker (prefork, concurrency 1), so that they meet the same weather;
-nanoseconds are those of a machine with other work to do: compare the ratios. tqdm writes to the
-null device. celery-progress stores its state in {results}, django-celery-progressbar in the same
-database as the bars here; it is given values that its range check lets pass, and `pkg_resources`,
-which newer Pythons lack, is stood in for as it is imported.
+stores something, {slow} where it writes), less the bare loop. The contestants alternate, in one
+task of one process of a real worker (prefork, concurrency 1), so that they run under the same
+conditions; the machine has other work to do, so compare the ratios, not the nanoseconds. tqdm
+writes to the null device. celery-progress stores its state in {results}, django-celery-progressbar
+in the same database as the bars here; it gets values that pass its range check, and a stand-in for
+`pkg_resources`, which newer Pythons lack, while it is imported.
 
-In the background a call only stores what it is told; the thread writes it, at most two times a
-second for each bar, which costs a process about as much as two `update()` inline a second. The
-thread runs while all the contestants are measured, tqdm too.
+In the background, a call only stores what is reported; the thread writes it, at most twice a second
+for each bar, which costs a process about as much as two inline `update()` a second. The thread runs
+while all contestants are measured, including tqdm.
 """
 
 
@@ -62,14 +62,14 @@ def main() -> None:
 
 
 def section_of_polls() -> str:
-    """Measure polls and pages, in a process with settings of its own."""
+    """Measure polls and pages, in a process with its own settings."""
     command = [sys.executable, "-m", "benchmarks.polls", "--section"]
     return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
 
 
 @contextmanager
 def worker(folder: Path) -> Iterator[Callable[..., Any]]:
-    """Start a worker, and give what lets it run tasks and gives what they return."""
+    """Start a worker, and yield a function that has it run tasks and returns the first result."""
     from benchmarks import tasks
     from benchmarks.app import app
 
@@ -102,12 +102,12 @@ def worker(folder: Path) -> Iterator[Callable[..., Any]]:
 
 
 def queries_of_ordinary_tasks(ask: Callable[..., Any]) -> str:
-    """Let PostgreSQL count what tasks without a bar add, and what one with a bar does."""
+    """Return what PostgreSQL counts for tasks without a bar, and for one with a bar."""
     if connection.vendor != "postgresql":
-        return "Not counted: it takes PostgreSQL's statistics."
+        return "Not counted: that requires PostgreSQL's statistics."
     arguments = [(number % 2 == 0,) for number in range(ORDINARY)]
     with statistics() as count:
-        # The server's own vacuum may come between; what the tasks do would be there each time.
+        # The server's own vacuum may interfere; what the tasks do would be counted each time.
         added = min(difference(count, lambda: ask("ordinary", *arguments)) for _ in range(3))
         of_bar = difference(count, lambda: ask("with_bar"))
     if not all(of_bar):
@@ -120,7 +120,7 @@ def queries_of_ordinary_tasks(ask: Callable[..., Any]) -> str:
 
 
 def difference(count: Callable[[], tuple[int, int]], work: Callable[[], Any]) -> tuple[int, int]:
-    """Give the sessions and transactions that some work adds."""
+    """Return the sessions and transactions that some work adds."""
     before = count()
     work()
     after = count()
@@ -129,7 +129,7 @@ def difference(count: Callable[[], tuple[int, int]], work: Callable[[], Any]) ->
 
 @contextmanager
 def statistics() -> Iterator[Callable[[], tuple[int, int]]]:
-    """Give what counts sessions and transactions of our database, from another one."""
+    """Yield a function that counts sessions and transactions of our database, from another one."""
     name = connection.settings_dict["NAME"]
     connection.close()
     with connection._nodb_cursor() as cursor:
@@ -139,11 +139,11 @@ def statistics() -> Iterator[Callable[[], tuple[int, int]]]:
             return cursor.fetchone()
 
         def count() -> tuple[int, int]:
-            # A connection reports what it did at the latest as it ends.
+            # A connection reports what it did when it ends, at the latest.
             deadline = time.monotonic() + PATIENCE
             while ask("select count(*) from pg_stat_activity where datname = %s") != (0,):
                 if time.monotonic() > deadline:
-                    raise TimeoutError("Somebody stays connected")
+                    raise TimeoutError("A connection to the database is still open")
                 time.sleep(0.1)
             return ask(
                 "select sessions, xact_commit + xact_rollback"
@@ -154,7 +154,7 @@ def statistics() -> Iterator[Callable[[], tuple[int, int]]]:
 
 
 def report(times: Times, counted: str, of_polls: str) -> str:
-    """Give the page."""
+    """Return the page."""
     from benchmarks import tasks
     from benchmarks.app import app
 
@@ -182,7 +182,7 @@ def report(times: Times, counted: str, of_polls: str) -> str:
 
 
 def table(names: list[str], times: Times, bases: dict[str, str]) -> str:
-    """Compare these, the cheapest first, with each of the bases."""
+    """Return a table that compares these, the cheapest first, with each of the bases."""
     heads = ["", "nanoseconds", *(f"of {whose}" for whose in bases)]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
     for name in sorted(names, key=times.__getitem__):
@@ -192,7 +192,7 @@ def table(names: list[str], times: Times, bases: dict[str, str]) -> str:
 
 
 def targets(times: Times) -> list[str]:
-    """Say whether what was promised holds in this run."""
+    """Return whether this run has met the targets, in words."""
     if "update(), background" not in times:
         return [f"On {connection.display_name} bars never write in the background, so no targets."]
     turn = times["track(), a turn, background"] / times["tqdm, a turn"]

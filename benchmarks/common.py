@@ -13,7 +13,7 @@ from django.db import connection
 
 @contextmanager
 def throw_away_database() -> Iterator[None]:
-    """Make a database with the tables of all apps, and drop it in the end."""
+    """Create a database with the tables of all apps, and drop it at the end."""
     name = connection.settings_dict["NAME"]
     os.environ["PROGRESS_TEST_DATABASE"] = connection.creation.create_test_db(
         verbosity=0, autoclobber=True

@@ -1,7 +1,7 @@
 """What a poll and a page of bars cost: ``python -m benchmarks.polls`` prints it.
 
-With ``--section`` only what ``make bench`` puts on its page. DATABASE_URL (else SQLite) and
-REDIS_URL (else celery-progress is not measured on Redis) name servers.
+With ``--section``, it prints only what ``make bench`` puts on its page. DATABASE_URL (else SQLite)
+and REDIS_URL (else celery-progress is not measured on Redis) name servers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BARE, LINE = "a bare view with one SELECT", "a view with one SELECT and a line o
 UNCHANGED, CHANGED = "a poll, unchanged (204)", "a poll, changed (200)"
 OTHER = "celery-progress's view, {}"
 PLAIN = {BARE: BARE, LINE: LINE, UNCHANGED: BARE, CHANGED: LINE}
-"""What each is compared with."""
+"""What each contestant is compared with."""
 
 OF_USER = ", logged in"
 NEW_CONNECTION = ", new connection"
@@ -53,20 +53,21 @@ MOST_UNCHANGED, MOST_CHANGED = 1.1, 1.4
 MOST_MILLISECONDS, MOST_BYTES = 0.15, 1_300
 
 METHOD = """\
-All of it runs in one process, through the middleware that `startproject` sets: for each call a new
-`WSGIRequest` goes to `WSGIHandler.get_response()`. No server is between, and no signal ends the
-request, so that the connection to the database stays open, as with `CONN_MAX_AGE`; for a new
-connection it is closed after each answer, as Django does without. The contestants take turns, a
-block of {calls} calls each ({pages} of pages), {rounds} times ({rounds_of_pages}), in an order that
-rotates. The milliseconds are the median of the blocks' medians; a ratio is the median of the ratios
-of the blocks of one round, which met the same weather. The table has {rows:,} rows.
+Everything runs in one process, through the middleware that `startproject` sets: for each call, a
+new `WSGIRequest` goes to `WSGIHandler.get_response()`. There is no server in between, and no signal
+ends the request, so the connection to the database stays open, as with `CONN_MAX_AGE`; for a new
+connection, it is closed after each answer, as Django does without that setting. The contestants
+alternate, in blocks of {calls} calls ({pages} for pages), {rounds} times ({rounds_of_pages}), in an
+order that rotates. The milliseconds are the median of the blocks' medians; a ratio is the median of
+the ratios of the blocks of one round, which ran under the same conditions. The table has {rows:,}
+rows.
 
-A bar's share is what its page costs more than the same page without any, divided by their number.
-For the target it is taken in the processor's time, which other work on the machine does not
-lengthen; a bar whose row is given waits for nothing else.
+A bar's share is what its page costs more than the same page without bars, divided by their number.
+For the target, it is measured in processor time, which other work on the machine does not lengthen;
+a bar whose row is given waits for nothing else.
 
-The ratios hold for a database on the same machine. A quicker answer from it makes them larger, a
-slower one smaller: what a poll adds to a plain view is the package's own work.
+The ratios are for a database on the same machine. A faster one makes them larger, a slower one
+smaller: what a poll adds to a plain view is the package's own work.
 """
 
 Blocks = dict[str, list[float]]
@@ -89,17 +90,17 @@ def main() -> None:
             print(details(polls, measure_parts()))
 
 
-# Asking
+# Requests
 
 
 class Site:
-    """The project, asked without a server."""
+    """The project, called without a server."""
 
     def __init__(self) -> None:
         self.handler = WSGIHandler()
 
     def get(self, url: str, cookie: str = "") -> HttpResponse:
-        """Return the answer to a GET, as htmx sends it."""
+        """Return the answer to a GET as htmx sends it."""
         path, _, query = url.partition("?")
         environ = {
             "REQUEST_METHOD": "GET",
@@ -118,20 +119,20 @@ class Site:
         return self.handler.get_response(WSGIRequest(environ))
 
     def caller(self, url: str, status: int, cookie: str = "") -> Call:
-        """Return what asks for this, having tried that it is answered so."""
+        """Return a function that requests this URL, after a check of the answer's status code."""
         answer = self.get(url, cookie)
         if answer.status_code != status:
-            raise RuntimeError(f"{url} is answered {answer.status_code} instead of {status}")
+            raise RuntimeError(f"{url} is answered with {answer.status_code} instead of {status}")
         return lambda: self.get(url, cookie)
 
     def poll_url(self, cookie: str = "") -> str:
-        """Return the URL that the bar of the polled task is to ask next."""
+        """Return the URL that the bar of the polled task would poll next."""
         content = self.get(f"/page/one/{POLLED}/", cookie).content.decode()
         return unescape(re.search(r'hx-get="([^"]+)"', content)[1])
 
 
 def make_rows() -> None:
-    """Fill the table with tasks that run."""
+    """Fill the table with running tasks."""
     from benchmarks.site_urls import task_id
     from progress_widget.models import TaskProgress
 
@@ -145,7 +146,7 @@ def make_rows() -> None:
 
 
 def advance_polled() -> None:
-    """Let the polled task get on, so that what was shown before is out of date."""
+    """Advance the polled task, so that what was shown before is out of date."""
     from benchmarks.site_urls import task_id
     from progress_widget.models import TaskProgress
 
@@ -168,7 +169,7 @@ def log_in() -> str:
 
 @contextmanager
 def celery_progress() -> Iterator[dict[str, Any]]:
-    """Store celery-progress's news of the polled task, with an app for each result backend."""
+    """Store celery-progress's state of the polled task, with an app for each result backend."""
     from celery import Celery
 
     from benchmarks.site_urls import task_id
@@ -195,7 +196,7 @@ def celery_progress() -> Iterator[dict[str, Any]]:
 def in_turns(
     contestants: dict[str, Call], rounds: int, calls: int, clock: Clock = perf_counter_ns
 ) -> Blocks:
-    """Return the milliseconds of a call in each block, a block of each in each round."""
+    """Return each contestant's milliseconds for a call, by blocks: one in each round."""
     blocks: Blocks = {name: [] for name in contestants}
     names = list(contestants)
     for call in contestants.values():
@@ -234,7 +235,7 @@ def measure_polls(others: dict[str, Any]) -> Blocks:
 
 
 def poll_contestants(site: Site, session: str) -> dict[str, Call]:
-    """Return the polls and the plain views, asked by nobody and by the user of the session."""
+    """Return the polls and the plain views, requested by nobody and by the session's user."""
     before = {cookie: site.poll_url(cookie) for cookie in ("", session)}
     advance_polled()
     return {
@@ -244,12 +245,12 @@ def poll_contestants(site: Site, session: str) -> dict[str, Call]:
 
 
 def contestants_of(site: Site, before: str, cookie: str, end: str, views: str) -> dict[str, Call]:
-    """Return the polls and the plain views of one who asks.
+    """Return the polls and the plain views as one visitor requests them.
 
     Args:
-        before: What a page polls that has not seen the last news.
-        end: Of the contestants' names.
-        views: End of the plain views' names.
+        before: The URL that a page polls which has not seen the last change.
+        end: The end of the contestants' names.
+        views: The end of the plain views' names.
     """
     from benchmarks.site_urls import task_id
 
@@ -295,7 +296,7 @@ def measure_connections() -> Blocks:
 
 
 def closing(call: Call) -> Call:
-    """Return what ends the connection that it has made."""
+    """Return a function that makes the call and closes its connection."""
 
     def ask() -> None:
         call()
@@ -305,7 +306,7 @@ def closing(call: Call) -> Call:
 
 
 def measure_pages() -> tuple[Blocks, Blocks, Sizes]:
-    """Measure the pages, in elapsed and in processor time, and count their queries and bytes."""
+    """Measure the pages in elapsed and in processor time, and count their queries and bytes."""
     site = Site()
     urls = [f"/page/{kind}/{count}/" for kind in PAGES for count in (0, *COUNTS)]
     contestants = {url: site.caller(url, 200) for url in urls}
@@ -326,12 +327,12 @@ def size(call: Call) -> tuple[int, int, int]:
 
 
 def measure_parts() -> Blocks:
-    """Measure what a poll is made of, alone."""
+    """Measure the parts of a poll, each alone."""
     return in_turns(parts(), ROUNDS_OF_PARTS, CALLS_OF_PARTS)
 
 
 def parts() -> dict[str, Call]:
-    """Return the parts: the only place here that knows the package's insides."""
+    """Return the parts; only this function knows the package's internals."""
     from benchmarks.site_urls import task_id
     from progress_widget.models import TaskProgress
     from progress_widget.reading import rendering, tickets
@@ -375,7 +376,7 @@ def section(
             versions(*packages),
             table_of_polls(polls),
             targets_of_polls(polls),
-            "The same where each request connects anew (`CONN_MAX_AGE = 0`, Django's default):",
+            "The same with a connection for each request (`CONN_MAX_AGE = 0`, Django's default):",
             table_of_connections(connections),
             "## What a page costs",
             table_of_pages(elapsed, sizes),
@@ -428,7 +429,7 @@ def table_of_pages(blocks: Blocks, sizes: Sizes) -> str:
 
 
 def share(blocks: Blocks, sizes: Sizes, kind: str, count: int) -> tuple[float, float]:
-    """Return the milliseconds and the bytes that a page takes more for each of its bars."""
+    """Return the milliseconds and the bytes that each bar adds to its page."""
     url, empty = f"/page/{kind}/{count}/", f"/page/{kind}/0/"
     pairs = zip(blocks[url], blocks[empty], strict=True)
     more = median(one - other for one, other in pairs)
@@ -438,9 +439,9 @@ def share(blocks: Blocks, sizes: Sizes, kind: str, count: int) -> tuple[float, f
 def targets_of_polls(blocks: Blocks) -> str:
     unchanged, changed = ratio(blocks, UNCHANGED, BARE), ratio(blocks, CHANGED, LINE)
     return (
-        f"- Target: an unchanged poll costs at most {MOST_UNCHANGED} of the bare view: "
+        f"- Target: an unchanged poll costs at most {MOST_UNCHANGED} times the bare view: "
         f"{as_ratio(unchanged)}, {verdict(unchanged <= MOST_UNCHANGED)}.\n"
-        f"- Target: a changed poll costs at most {MOST_CHANGED} of the view with a line: "
+        f"- Target: a changed poll costs at most {MOST_CHANGED} times the view with a line: "
         f"{as_ratio(changed)}, {verdict(changed <= MOST_CHANGED)}."
     )
 
@@ -448,8 +449,8 @@ def targets_of_polls(blocks: Blocks) -> str:
 def targets_of_pages(blocks: Blocks, sizes: Sizes) -> str:
     milliseconds, length = share(blocks, sizes, "rows", max(COUNTS))
     return (
-        "- Target: a bar on a page, its row given, takes the processor at most "
-        f"{MOST_MILLISECONDS} ms: "
+        "- Target: a bar on a page, its row given, takes at most "
+        f"{MOST_MILLISECONDS} ms of processor time: "
         f"{milliseconds:.3f} ms, {verdict(milliseconds <= MOST_MILLISECONDS)}.\n"
         f"- Target: it is at most {MOST_BYTES:,} bytes long: "
         f"{length:,.0f}, {verdict(length <= MOST_BYTES)}."
@@ -457,7 +458,7 @@ def targets_of_pages(blocks: Blocks, sizes: Sizes) -> str:
 
 
 def details(polls: Blocks, alone: Blocks) -> str:
-    """Return what is not on the page: where the time goes, and how sure the ratios are."""
+    """Return what is not on the page: where the time goes, and how certain the ratios are."""
     spread = [
         [name + end, *(f"{cut:.3f}" for cut in quantiles(paired(polls, name + end, base + end)))]
         for end in ("", OF_USER)

@@ -10,8 +10,8 @@ from tests.settings import *  # noqa: F403
 from tests.settings import INSTALLED_APPS as APPS_OF_TESTS
 
 if util.find_spec("pkg_resources") is None:
-    # django-celery-progressbar asks it for its own version when it is imported, and for nothing
-    # else; Python does not bring it any more.
+    # django-celery-progressbar uses it only to find its own version when it is imported; Python no
+    # longer ships it.
     stand_in = ModuleType("pkg_resources")
     stand_in.DistributionNotFound = metadata.PackageNotFoundError
     stand_in.get_distribution = metadata.distribution

@@ -1,4 +1,4 @@
-"""A project as ``startproject`` makes it, for production, with what the polls are compared with."""
+"""A project as from ``startproject``, for production, with what the polls are compared with."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-# Without DEBUG Django keeps the templates that it has compiled.
+# Without DEBUG, Django keeps the templates that it has compiled.
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -46,5 +46,5 @@ TEMPLATES = [
 ]
 DATABASES = {"default": {**DATABASES_OF_TESTS["default"], "CONN_MAX_AGE": None}}
 
-# The rows are made once, and must not grow old while they are measured.
+# The rows are created once, and must not become stalled while they are measured.
 PROGRESS_WIDGET_STALLED_AFTER = 86_400

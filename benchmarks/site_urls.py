@@ -14,26 +14,26 @@ from progress_widget.models import TaskProgress
 
 @never_cache
 def bare(request: HttpRequest, task_id: str) -> HttpResponse:
-    """Answer what an unchanged poll does, after one SELECT."""
+    """Answer as an unchanged poll is answered, after one SELECT."""
     TaskProgress.objects.get(task_id=task_id)
     return HttpResponse(status=204)
 
 
 @never_cache
 def bare_of_user(request: HttpRequest, task_id: str) -> HttpResponse:
-    """Do as the bare view, for somebody who is logged in."""
+    """Answer as the bare view does, for a logged-in user."""
     return bare(request, task_id) if request.user.is_authenticated else HttpResponse(status=403)
 
 
 @never_cache
 def line(request: HttpRequest, task_id: str) -> HttpResponse:
-    """Answer with a template of one line, after one SELECT."""
+    """Answer with a one-line template, after one SELECT."""
     return render(request, "line.html", {"row": TaskProgress.objects.get(task_id=task_id)})
 
 
 @never_cache
 def line_of_user(request: HttpRequest, task_id: str) -> HttpResponse:
-    """Do as the view with a line, for somebody who is logged in."""
+    """Answer as the view with a line does, for a logged-in user."""
     return line(request, task_id) if request.user.is_authenticated else HttpResponse(status=403)
 
 
@@ -43,7 +43,7 @@ def ids_of(count: int) -> list[str]:
 
 
 def task_id(number: int) -> str:
-    """Return the same UUID whenever it is asked for, as random as Celery's."""
+    """Return the same UUID for a number each time, as random as Celery's."""
     return str(uuid5(NAMESPACE_OID, str(number)))
 
 

@@ -1,8 +1,8 @@
 """Does the broker without a server lose messages? ``python -m benchmarks.stress`` counts.
 
-Messages are published one by one while two workers poll; each task notes its number in a file. With
-``--broker filesystem`` the same is done to kombu's transport of files, which this project used: a
-worker dies of it sooner or later.
+Messages are published one by one while two workers poll; each task writes its number to a file.
+``--broker filesystem`` does the same with kombu's filesystem transport, which this project used
+before: sooner or later, a worker dies of it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def run(messages: int) -> int:
-    """Publish, wait, count and tell; return 1 if anything is wrong."""
+    """Publish, wait, count and print the result; return 1 if anything is wrong."""
     from benchmarks.stress_app import app, folder, note
 
     workers = [started_worker(folder, number) for number in range(WORKERS)]
@@ -85,13 +85,13 @@ def dead(workers: list[subprocess.Popen[bytes]]) -> list[subprocess.Popen[bytes]
 
 
 def wait_for_all(folder: Path, messages: int) -> Counter[str]:
-    """Return how often each number was noted, when all were or when nothing is any more."""
+    """Return how often each number was written, once all were or no more are coming."""
     counted, changed = noted(folder), time.monotonic()
     while len(counted) < messages and time.monotonic() < changed + PATIENCE:
         time.sleep(0.2)
         if (now := noted(folder)) != counted:
             counted, changed = now, time.monotonic()
-    time.sleep(1)  # for what may come twice
+    time.sleep(1)  # for messages that may come twice
     return noted(folder)
 
 

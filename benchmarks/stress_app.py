@@ -1,4 +1,4 @@
-"""The Celery app of the stress run; environment variables name its folder and its broker."""
+"""The Celery app of the stress test; environment variables name its folder and its broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured. Every loop is a function of its own: Python specialises code by its use."""
+"""What is measured. Every loop is its own function, since Python specialises code by its use."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def update_recorder(recorder: ProgressRecorder, items: range) -> None:
 
 
 def loops(task: Task, file: TextIO) -> dict[str, tuple[int, Loop]]:
-    """Give each contestant's number of turns and loop."""
+    """Return each contestant's number of turns and loop."""
     found: dict[str, tuple[int, Loop]] = {
         "bare loop": (FAST, go_through),
         "tqdm, a turn": (FAST, partial(track_with_tqdm, file)),
         "tqdm, update()": (FAST, partial(update_tqdm, tqdm(total=None, file=file))),
         "celery-progress, set_progress()": (SLOW, partial(update_recorder, ProgressRecorder(task))),
-        # It takes what is below the total when the last progress is added to it.
+        # It accepts a value whose sum with the last progress is below the total.
         "django-celery-progressbar, update()": (
             SLOW,
             partial(update_old_bar, OldBar(str(uuid4()), total=2 * SLOW, step="")),
@@ -86,7 +86,7 @@ def loops(task: Task, file: TextIO) -> dict[str, tuple[int, Loop]]:
 
 
 def loops_of_bars(mode: str, turns_of_update: int) -> dict[str, tuple[int, Loop]]:
-    """A bar for each loop, in the mode that holds as they are made."""
+    """Return the loops of bars, in the mode that applies when the bars are created."""
     new = partial(ProgressBar, total=None, step="")
     return {
         f"track(), a turn, {mode}": (FAST, partial(track, new(uuid4()))),
@@ -97,7 +97,7 @@ def loops_of_bars(mode: str, turns_of_update: int) -> dict[str, tuple[int, Loop]
 
 @shared_task(bind=True)
 def measure(self: Task) -> dict[str, float]:
-    """Give the nanoseconds of one turn of each loop; of all but the bare one, what it adds."""
+    """Return the nanoseconds of one turn of each loop; for all but the bare one, what it adds."""
     best: dict[str, float] = {}
     with open(os.devnull, "w") as file:
         contestants = loops(self, file)

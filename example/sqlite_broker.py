@@ -1,14 +1,14 @@
 """A broker for Celery in one SQLite file, for machines without a server: demo, tests, benchmarks.
 
-Celery brings two brokers that need no server and reach other processes, and neither will do:
+Celery has two brokers that need no server and reach other processes, and neither will do:
 
-- ``filesystem://`` loses messages. Its writer makes a file and then fills it, its reader moves and
-  reads the file without asking for the lock; a reader that comes between finds it empty, and the
-  worker dies of a JSONDecodeError. The files that say which queue gets which broadcast break alike.
-- ``sqlalchemy+sqlite://`` has no broadcast, so that nobody can ping a worker or revoke a task.
+- ``filesystem://`` loses messages. Its writer creates a file and then fills it; its reader moves
+  and reads the file without taking the lock. A reader that comes in between finds it empty, and the
+  worker dies of a JSONDecodeError. The files that map broadcasts to queues break the same way.
+- ``sqlalchemy+sqlite://`` has no broadcast, so nobody can ping a worker or revoke a task.
 
-Here each message is a row, and SQLite sees to it that a row is there wholly or not at all, and is
-deleted by one reader only. To import this module makes Celery understand ``sqlite:////a/path``.
+Here each message is a row, and SQLite ensures that a row is there completely or not at all, and is
+deleted by one reader only. Importing this module makes Celery understand ``sqlite:////a/path``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from urllib.parse import quote
 from kombu.transport import TRANSPORT_ALIASES, virtual
 
 LOCK_SECONDS = 60
-# No WAL: with connections this short, each would begin and end the file of it, at twice the cost.
+# No WAL: with connections this short, each would create and delete its file, at twice the cost.
 TABLES = """
 CREATE TABLE IF NOT EXISTS message (
     id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, payload TEXT NOT NULL
@@ -46,7 +46,7 @@ INSERT INTO message (queue, payload) SELECT DISTINCT queue, ? FROM binding WHERE
 
 
 def url(folder: Path) -> str:
-    """Return the URL of the broker whose file lies in this folder."""
+    """Return the URL of the broker whose file is in this folder."""
     return f"sqlite:///{quote((folder.resolve() / 'broker.sqlite3').as_posix())}"
 
 
@@ -63,7 +63,8 @@ class Channel(virtual.Channel):
     def connect(self) -> sqlite3.Connection:
         """Open the file for one operation, so that nothing is open in a fork or another thread."""
         database = sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None)
-        # What is written outlives any process even so; the machine it need not outlive.
+        # Even so, what is written survives the end of any process; it need not survive a crash of
+        # the machine.
         database.execute("PRAGMA synchronous = OFF")
         return database
 
@@ -80,10 +81,10 @@ class Channel(virtual.Channel):
         self.change(PUT, queue, dumps(message))
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        """Take the oldest message. Whoever finds none has only read, and kept nobody waiting."""
+        """Take the oldest message. Finding none is only a read, which keeps nobody waiting."""
         while found := self.read(OLDEST, queue):
             number, payload = found[0]
-            # Nothing is deleted where another worker came first: then the next one is tried.
+            # Nothing is deleted if another worker came first: then the next message is tried.
             if self.change(TAKE, number):
                 return loads(payload)
         raise Empty
@@ -112,7 +113,7 @@ class Channel(virtual.Channel):
         self.change(BROADCAST, dumps(message), exchange)
 
     def close(self) -> None:
-        """Delete the queues for answers and commands too: nobody will read them any more."""
+        """Delete the queues for replies and commands too: nobody will read them any more."""
         if not self.closed:
             for queue in self.temporary:
                 self.queue_delete(queue)

@@ -1,4 +1,4 @@
-"""What tests of reading are made of: rows, tickets and fragments, at noon, without a database."""
+"""What tests of reading need: rows, tickets and fragments, at noon, without a database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def ticket(**values: object) -> Ticket:
 
 
 def saved(**values: object) -> TaskProgress:
-    """Return a row as the database would, without one."""
+    """Return a row as the database would, without a database."""
     moments = dict.fromkeys(("created_at", "updated_at"), NOON)
     row = TaskProgress(**{"task_id": "kelp", "total": 10, "attempt": 1, **moments, **values})
     row._state.adding = False
@@ -27,7 +27,7 @@ def saved(**values: object) -> TaskProgress:
 
 
 def absent() -> TaskProgress:
-    """Return what stands in for a row that is not there."""
+    """Return what stands in for a row that does not exist."""
     return TaskProgress(task_id="kelp", state=State.WAITING)
 
 

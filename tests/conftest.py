@@ -20,7 +20,7 @@ TABLE = "progress_widget_taskprogress"
 
 @pytest.fixture(autouse=True)
 def own_language() -> Iterator[None]:
-    """Leave none behind: LocaleMiddleware leaves the thread that of the last request."""
+    """Restore the language: LocaleMiddleware leaves that of the last request in the thread."""
     yield
     translation.deactivate()
 
@@ -51,7 +51,7 @@ def bar_in() -> Callable[[Any], Tag]:
 
 @pytest.fixture
 def page_bar(draw, bar_in) -> Callable[..., Tag]:
-    """Return the bar of a page that shows a task; options as of the tag."""
+    """Return the bar of a page that shows a task; the options are the tag's."""
 
     def page_bar(task: Any, options: str = "", request: HttpRequest | None = None) -> Tag:
         return bar_in(draw("{% progressbar task " + options + " %}", request, task=task))
@@ -71,7 +71,7 @@ def poll(client) -> Callable[..., Any]:
 
 @pytest.fixture
 def request_of(rf) -> Callable[..., HttpRequest]:
-    """Make the request of a user for a page."""
+    """Return a user's request for a page."""
 
     def request_of(user: Any = None) -> HttpRequest:
         request = rf.get("/")

@@ -43,7 +43,7 @@ h2 { margin: 0 0 .5rem; font: .75rem/1.5 monospace; }
 table { width: 100%; border-collapse: collapse; font-size: .875rem; }
 td { padding: .5rem; border-top: 1px solid; vertical-align: top; }
 """
-# As (name of the picture, text direction, the page's own style, options of the browser's context).
+# Each is (name of the picture, text direction, the page's own style, options of the context).
 PICTURES = [
     ("light", "ltr", "", {}),
     ("light-page-on-dark-system", "ltr", "", {"color_scheme": "dark"}),
@@ -90,7 +90,7 @@ def states(step: str) -> Iterator[tuple[str, str]]:
 
 
 def places(step: str) -> Iterator[tuple[str, str]]:
-    """Return a name and markup for each place that a bar may stand in."""
+    """Return a name and markup for each place where a bar may be."""
     part = {"total": 100, "progress": 62, "step": step}
     plain = bar(row(**part))
     huge = {"total": 2**63 - 1, "progress": 2**62, "step": step}

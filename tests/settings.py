@@ -1,4 +1,4 @@
-"""Settings of the tests' own project. Servers are used where environment variables name them."""
+"""Settings of the tests' own project. It uses the servers that environment variables name."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ BACKENDS = {
 
 
 def database(url: str) -> dict[str, object]:
-    """Read "postgresql://user:password@host:port/name"; "": SQLite in a file.
+    """Return the settings for "postgresql://user:password@host:port/name"; "" is SQLite in a file.
 
-    A worker that a test starts finds the test's database by PROGRESS_TEST_DATABASE.
+    A worker that a test starts finds the test's database through PROGRESS_TEST_DATABASE.
     """
     given = os.environ.get("PROGRESS_TEST_DATABASE")
     if not url:

@@ -1,4 +1,4 @@
-"""What a run says in the end, gathered from the tests of all its processes."""
+"""What a run prints at its end, gathered from the tests of all its processes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ ABOUT_FATES = """\
 # Fates
 
 Written by `make fates`: what the partial view answered in the end, for each fate that a task met
-on a real worker, and the seconds from opening the page. The pool is prefork where no other is
-named. Where STALLED_AFTER decides, the test had set it to 2 or 3 seconds. `worker_lost_wait` is 2
-seconds; with Celery's own 10 the loss of a pool's process was seen after 3 seconds on RabbitMQ and
-after 11 without a server. What never started had a row made for it beforehand (revoke before start,
-expired, unregistered task); without one the page says that the task waits, unless a result backend
-knows better. The page of the exception after `finalize()` was opened after both: one that polls in
-between sees the success and asks no more. What needs which server:
+on a real worker, and the seconds since the page was opened. The pool is prefork unless another is
+named. Where STALLED_AFTER matters, the test had set it to 2 or 3 seconds. `worker_lost_wait` is 2
+seconds; with Celery's default of 10, the loss of a pool process was seen after 3 seconds on
+RabbitMQ and after 11 without a server. Tasks that never started (revoked before start, expired,
+unregistered) had a row created beforehand; without one, the page says that the task is waiting,
+unless a result backend knows better. The page for the exception after `finalize()` was opened after
+both: one that polls in between sees the success and stops polling. What needs which server:
 
-- RabbitMQ: delivery again after the loss of the whole worker. The SQLite broker removes a
-  message when it is received; Redis delivers again only after minutes.
+- RabbitMQ: redelivery after the loss of the whole worker. The SQLite broker removes a message when
+  it is received; Redis redelivers only after minutes.
 - PostgreSQL or MariaDB: what the background writer promises (see design.md).
 - None: the rest.
 """
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    # With pytest-xdist the tests run elsewhere; only their reports come here, with the properties
-    # that the tests have recorded.
+    # With pytest-xdist, the tests run in other processes; only their reports arrive here, with the
+    # properties that the tests have recorded.
     reports = [
         report
         for group in terminalreporter.stats.values()
@@ -43,14 +43,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def recorded(reports: list[pytest.TestReport], name: str) -> Iterator[Any]:
-    """Yield each value that a test has recorded by this name."""
+    """Yield each value that a test has recorded under this name."""
     for report in reports:
-        if report.when == "teardown":  # the last one has all that was recorded until then
+        if report.when == "teardown":  # the last report has all that was recorded before
             yield from (value for key, value in report.user_properties if key == name)
 
 
 def tell_fates(terminal: pytest.TerminalReporter, reports: list[pytest.TestReport]) -> None:
-    """Print what a page showed in the end of each fate, and write it where the run is asked to."""
+    """Print what a page showed at the end of each fate, and write it to a file if asked to."""
     rows = [
         f"| {fate} | {state} | {seconds:.1f} s |"
         for fate, state, seconds in sorted(recorded(reports, "fate"))
@@ -65,7 +65,7 @@ def tell_fates(terminal: pytest.TerminalReporter, reports: list[pytest.TestRepor
 
 
 def tell_sums(terminal: pytest.TerminalReporter, reports: list[pytest.TestReport]) -> None:
-    """Print what the browser complained of, for each version of htmx."""
+    """Print what the browser complained about, for each version of htmx."""
     sums: dict[str, Counter[str]] = {}
     for htmx, found in recorded(reports, "sums"):
         sums.setdefault(htmx, Counter()).update(found)

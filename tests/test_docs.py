@@ -1,4 +1,4 @@
-"""The documents are held to the code."""
+"""The documents match the code."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def blocks(*languages: str) -> list[Any]:
 
 
 def links() -> list[Any]:
-    """Return each link to a file of ours, here or in its public place, with its document."""
+    """Return each link to one of our files, here or at its public URL, with its document."""
     return [
         pytest.param(document, target, id=f"{document.name}-{target}")
         for document in DOCUMENTS
@@ -52,14 +52,14 @@ def links() -> list[Any]:
 
 
 def names_in(text: str) -> set[str]:
-    """Return all words that stand in code marks."""
+    """Return all words that are marked as code."""
     marked = re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))
     return {word for code in marked for word in re.findall(r"[\w.]+", code)}
 
 
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_in_the_documents_compiles(code):
-    excerpt = "async def excerpt():\n" + textwrap.indent(code, "    ")  # a return may stand in it
+    excerpt = "async def excerpt():\n" + textwrap.indent(code, "    ")  # it may have a return
 
     assert compile(excerpt, "document", "exec")
 

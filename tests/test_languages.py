@@ -69,7 +69,7 @@ def marked_in_templates() -> Iterator[str]:
     for path in (PACKAGE / "templates").rglob("*.html"):
         name = path.relative_to(PACKAGE / "templates").as_posix()
         nodes = get_template(name).template.nodelist
-        assert not nodes.get_nodes_by_type(BlockTranslateNode)  # this reader knows none
+        assert not nodes.get_nodes_by_type(BlockTranslateNode)  # which is not handled here
         for node in nodes.get_nodes_by_type(TranslateNode):
             yield node.filter_expression.var.literal
 
@@ -80,7 +80,7 @@ def page_of(shown: Fragment, *, on_page: bool = True) -> BeautifulSoup:
 
 
 def texts(page: BeautifulSoup) -> list[str]:
-    """Return all that a person sees or hears of some HTML."""
+    """Return all that a person sees or hears from some HTML."""
     spoken = [
         tag[name]
         for tag in page.find_all(True)
@@ -91,7 +91,7 @@ def texts(page: BeautifulSoup) -> list[str]:
 
 
 def row_of(state: str) -> TaskProgress:
-    """Return a row of each state that a page tells apart, those that are derived included."""
+    """Return a row for each state that a page tells apart, including the derived ones."""
     if state == "late":
         return saved(state=State.WAITING, created_at=NOON - timedelta(days=2))
     if state == fragments.STALLED:
@@ -214,7 +214,7 @@ def test_direction_is_the_pages_but_for_texts_of_any_language():
     assert page.select("[lang]") == []
 
 
-# Numbers: the language's for people, plain for machines.
+# Numbers: formatted for people, plain for machines.
 
 
 @pytest.mark.parametrize("grouped", [True, False])
@@ -356,7 +356,7 @@ def test_compiled_catalog_says_what_its_source_says(path):
     with path.with_suffix(".mo").open("rb") as file:
         compiled = gettext.GNUTranslations(file)._catalog
 
-    compiled.pop("")  # msgfmt leaves the dates of the header out
+    compiled.pop("")  # msgfmt leaves out the dates in the header
     assert compiled == {entry.msgid: entry.msgstr for entry in entries(path)[1:]}
 
 

@@ -334,7 +334,7 @@ def test_celery_overrules_no_failure():
 
 @pytest.fixture
 def heartbeat(monkeypatch):
-    """Be on a database that bears the thread."""
+    """Act as if on a database on which the thread may write."""
     monkeypatch.setattr("progress_widget.models.connections", {"default": Vendor("postgresql")})
 
 

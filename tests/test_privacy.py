@@ -35,7 +35,7 @@ rows = TaskProgress.objects
 HTMX = {"HX-Request": "true"}
 KEY = "p0123ab"
 DAY = 86_400
-# What of a task no stranger may read: its label, step, message and numbers.
+# What no stranger may read about a task: its label, step, message and numbers.
 SECRETS = re.compile(r"Kombu|Dulse|Wakame|\b4,?711\b|\b9,?001\b|52\.3")
 
 
@@ -59,7 +59,7 @@ def ann(django_user_model):
 
 @pytest.fixture
 def url_for(page_bar, request_of) -> Callable[..., str]:
-    """Return the poll URL of a task's bar, as rendered for a user; without what the page shows."""
+    """Return the poll URL of a task's bar as rendered for a user, without what the page shows."""
 
     def url_for(user: Any, task: Any = "kelp") -> str:
         return page_bar(task, request=request_of(user))["hx-get"].split("?")[0] + f"?k={KEY}"
@@ -77,7 +77,7 @@ def site(client, settings, monkeypatch, ann, django_user_model) -> SimpleNamespa
 
 
 def hx_attributes(html: bytes) -> list[str]:
-    """All of the bar; the text for the live region, which is sent once, stands beside it."""
+    """All of the bar; the text for the live region, which is sent once, is beside it."""
     bar = BeautifulSoup(html, "html.parser").select_one("[data-state]")
     return [name for tag in (bar, *bar.find_all(True)) for name in tag.attrs if "hx-" in name]
 
@@ -87,7 +87,7 @@ def lasting_headers(answer: Any) -> dict[str, str]:
 
 
 def assert_is_refusal(answer: Any) -> None:
-    """Assert that it is what htmx gets: finished, and with nothing of a task."""
+    """Assert that this is the refusal that htmx gets: finished, with nothing about a task."""
     assert answer.status_code == 200
     text = answer.content.decode()
     assert "This progress can&#x27;t be shown" in text
@@ -387,7 +387,7 @@ def test_bar_out_of_a_shared_cache_can_not_be_polled_by_another(
 
     cached = bar_in(draw(source, request_of(bob)))
 
-    # What the cache holds is shown, and that is why bars must not be cached.
+    # What the cache holds is shown, which is why bars must not be cached.
     assert SECRETS.search(cached.text)
     assert_is_refusal(site.client.get(cached["hx-get"], headers=HTMX))
 
@@ -396,7 +396,7 @@ def test_bar_out_of_a_shared_cache_can_not_be_polled_by_another(
 
 
 def ask(client: Client, token: str, query: str = f"k={KEY}", **environ: Any) -> Any:
-    """Send a poll as it arrives: any bytes, written in Latin-1 as WSGI has them."""
+    """Send a poll as it arrives: any bytes, decoded as Latin-1 as in WSGI."""
     path = f"/progress/{token}/"
     return client.request(
         **{"PATH_INFO": path, "QUERY_STRING": query, "HTTP_HX_REQUEST": "true"} | environ
@@ -404,18 +404,18 @@ def ask(client: Client, token: str, query: str = f"k={KEY}", **environ: Any) -> 
 
 
 def genuine(**changes: Any) -> str:
-    """Return a good token of nobody's, but for the changes."""
+    """Return a good token that is bound to nobody, except for the changes."""
     return tickets.sign(ticket(**{"language": "en", **changes}))
 
 
 def with_payload_of(**changes: Any) -> str:
-    """Return a token whose payload is not what its signature is for."""
+    """Return a token whose signature is for another payload."""
     payload = genuine(**changes).split(":")[0]
     return ":".join([payload, *genuine().split(":")[1:]])
 
 
 def bomb() -> str:
-    """Return an unsigned token that grows to 5 MB when it is unpacked."""
+    """Return an unsigned token that would grow to 5 MB when unpacked."""
     return f".{signing.b64_encode(zlib.compress(bytes(5_000_000))).decode()}:1:x"
 
 
@@ -568,7 +568,7 @@ def test_method_can_not_be_overridden(client, row, query, environ):
     assert answer.status_code == 405
 
 
-# Codecs that are not for text ("hex") fail in Django itself, before any view is asked.
+# Codecs that are not for text ("hex") fail in Django itself, before any view is called.
 CHARSETS = ["utf-16", "utf-7", "none"]
 
 
@@ -598,7 +598,7 @@ def test_headers_of_a_poll_change_nothing(client, row, header, value):
     assert answer.content == usual.content
 
 
-# Whatever else there is.
+# Anything else.
 
 
 @pytest.fixture
@@ -614,7 +614,7 @@ ALPHABET = "-_:.=%/ABCxyz019\0\n"
 
 @st.composite
 def damaged(draw: Any) -> Callable[[str, str], str]:
-    """Draw how a good token is damaged; also where a part of another is put in."""
+    """Draw how a good token is damaged, such as by a part of another."""
     where, length = draw(st.integers(0, 400)), draw(st.integers(0, 40))
     text = draw(st.text(alphabet=ALPHABET, max_size=5))
     order = draw(st.permutations(range(3)))
@@ -784,7 +784,7 @@ def test_text_decides_its_own_direction_and_that_of_nothing_beside_it(page_with,
 
     page = BeautifulSoup(page_with(text, place), "html.parser")
 
-    # An element with dir is an isolate: what a text leaves open ends with it.
+    # An element with dir is an isolate: what a text leaves open ends with the element.
     holders = [found.parent for found in page.find_all(string=re.compile("\u202e"))]
     assert [holder.get("dir") for holder in holders] == ["auto"]
     assert [holder.find_all(True) for holder in holders] == [[]]

@@ -424,7 +424,7 @@ def test_poll_speaks_the_language_of_the_page(page_bar, poll, bar_in, row):
 
 @pytest.fixture
 def late_bar(page_bar, settings):
-    """Be a page that has shown a waiting bar for long."""
+    """Return a page that has shown a waiting bar for a long time."""
     bar = page_bar("kelp")
     settings.PROGRESS_WIDGET_STALLED_AFTER = 1e-6
     return bar

@@ -1,4 +1,4 @@
-"""The strictest Content-Security-Policy, where Django has no middleware of its own for it (5.2)."""
+"""The strictest Content-Security-Policy, for Django 5.2, which has no middleware for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ POLICY = (
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Send the policy with each page."""
+    """Return middleware that sends the policy with each page."""
 
     def respond(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

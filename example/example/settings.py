@@ -1,8 +1,8 @@
-"""Settings of the example: for a look on one's own machine, never for a site on the internet.
+"""Settings of the example: for a look on your own machine, never for a site on the internet.
 
-Without further ado it runs on SQLite, which is Celery's broker too (sqlite_broker.py). DATABASE_URL
+By default it runs on SQLite, which is Celery's broker too (sqlite_broker.py). DATABASE_URL
 (postgresql:// or mysql://) and BROKER_URL name servers to use instead. It runs under a strict
-Content-Security-Policy; with CSP=nonce, on Django 6 and newer, under one of nonces.
+Content-Security-Policy; with CSP=nonce, on Django 6 and newer, under one with nonces.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ENGINES = {
 
 
 def database(url: str) -> dict[str, Any]:
-    """Read "postgresql://user:password@host:port/name"; "": SQLite in a file."""
+    """Return the settings for "postgresql://user:password@host:port/name"; "" is SQLite."""
     if not url:
         return {
             "ENGINE": "django.db.backends.sqlite3",

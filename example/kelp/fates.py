@@ -20,7 +20,7 @@ class Fate:
 
     @property
     def code(self) -> str:
-        """The source of the task, for those who want to write one like it."""
+        """The source of the task, for those who want to write a similar one."""
         parts: tuple[Callable[..., Any], ...] = (getattr(self.task, "run", self.task),)
         if self.task is tasks.dry_together:
             parts = (tasks.dry_together, tasks.dry_share.run)
@@ -42,30 +42,30 @@ FATES = (
     ),
     Fate(
         "retry",
-        "It is tried again",
-        "The first attempt stops half-way. Four seconds later a second one starts over and ends "
-        "well.",
+        "It is retried",
+        "The first attempt stops half-way. Four seconds later, a second one starts over and "
+        "succeeds.",
         tasks.retry_once,
     ),
     Fate(
         "cancel",
         "It is cancelled",
-        "The task takes a minute, if nobody cancels it.",
+        "The task takes a minute unless you cancel it.",
         tasks.take_a_minute,
         can_cancel=True,
     ),
     Fate(
         "kill",
         "Its process is killed",
-        "Out of memory looks like this: the process is gone in the middle of its work. With files "
-        "as the broker, Celery takes ten to twenty seconds to notice.",
+        "Running out of memory looks like this: the process is gone in the middle of its work. "
+        "Without a broker server, Celery takes ten to twenty seconds to notice.",
         tasks.be_killed,
     ),
     Fate(
         "transaction",
         "It works in a transaction",
-        "On SQLite, which this example uses by default, nobody else sees the news before the "
-        "transaction ends, and other writers wait for those six seconds. On PostgreSQL and MySQL "
+        "On SQLite, which this example uses by default, nobody else sees the progress before the "
+        "transaction ends, and other writers wait for those six seconds. On PostgreSQL and MySQL, "
         "the bar moves.",
         tasks.work_in_transaction,
     ),
@@ -78,7 +78,7 @@ FATES = (
     Fate(
         "unknown",
         "Nobody knows how much there is",
-        "Without a total the bar moves, but shows no percentage.",
+        "Without a total, the bar moves but shows no percentage.",
         tasks.count_the_unknown,
     ),
 )

@@ -6,7 +6,7 @@ from django import forms
 
 
 class DryingForm(forms.Form):
-    """What the task of the start page is to do."""
+    """What the start page's task is to do."""
 
     items = forms.IntegerField(
         label="Leaves",
@@ -16,13 +16,13 @@ class DryingForm(forms.Form):
         help_text="How many to dry, 1–1000.",
     )
     seconds = forms.IntegerField(
-        label="Seconds", min_value=1, max_value=300, initial=20, help_text="What it takes, 1–300."
+        label="Seconds", min_value=1, max_value=300, initial=20, help_text="How long, 1–300."
     )
     fail_at = forms.IntegerField(
         label="Fail at leaf",
         min_value=1,
         required=False,
-        help_text="Empty: all goes well.",
+        help_text="Leave it empty to succeed.",
     )
 
     def clean(self) -> dict[str, Any]:

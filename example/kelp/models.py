@@ -5,7 +5,7 @@ from django.utils import timezone
 
 
 class Harvest(models.Model):
-    """One line of the harvest book, as the import writes it."""
+    """One line of the harvest log, as the import writes it."""
 
     site = models.CharField(max_length=50)
     species = models.CharField(max_length=50)
@@ -23,7 +23,7 @@ class Harvest(models.Model):
 class StartedTask(models.Model):
     """What a visitor has started, so that the pages can list it.
 
-    How far it has come stands in progress_widget's own table, under the same task id.
+    How far it has come is in progress_widget's own table, under the same task id.
     """
 
     task_id = models.CharField(max_length=255, unique=True)

@@ -1,4 +1,4 @@
-"""The tasks: what a task does to report its progress, in the ways that there are."""
+"""The tasks: each shows a way to report progress."""
 
 from __future__ import annotations
 
@@ -140,6 +140,6 @@ def dry_share(shared_id: str) -> None:
 
 
 def dry_together(shared_id: str) -> Any:
-    """Start a group whose tasks all add to one bar, which ends when it is full."""
+    """Start a group whose tasks all add to one bar, which is finished when it is full."""
     ProgressBar(shared_id, total=SHARES * LEAVES_PER_SHARE, step="Drying side by side…")
     return group(dry_share.s(shared_id) for _ in range(SHARES)).apply_async()

@@ -33,7 +33,7 @@ def start(request: HttpRequest) -> HttpResponse:
 
 
 def publish(task: Task, *, kind: str, title: str, **kwargs: Any) -> StartedTask:
-    """Start a task under an id that is known before, so that its page is known too."""
+    """Start a task under an id that is known beforehand, so that its page is known too."""
     started = StartedTask.objects.create(task_id=str(uuid4()), kind=kind, title=title)
     task.apply_async(kwargs=kwargs, task_id=started.task_id)
     return started

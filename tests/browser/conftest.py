@@ -1,4 +1,4 @@
-"""Chromium, the visitor in it, and what is counted for the last lines of the run."""
+"""Chromium, the visitor in it, and the counts for the last lines of the run."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ USUAL: dict[str, Any] = {"locale": "en-GB"}
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # Last, because Playwright's event loop runs in this thread as long as the browser lives, and
-    # code under other tests may want to run its own.
+    # Last, because Playwright's event loop runs in this thread as long as the browser is open, and
+    # code in other tests may need to run its own.
     items.sort(key=lambda item: HERE in item.path.parents)
 
 
@@ -46,12 +46,12 @@ def browser() -> Iterator[Browser]:
         stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         stop("There is no Chromium: install it, or name it in CHROMIUM.")
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Django takes Playwright's event loop in this thread for async code.
+        # Django mistakes Playwright's event loop in this thread for async code.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         chromium = playwright.chromium.launch(
             executable_path=path,
             args=FLAGS,
-            # A person's browser has it.
+            # A real person's browser has it.
             ignore_default_args=["--disable-back-forward-cache"],
         )
         yield chromium
@@ -60,11 +60,11 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def fetched_htmx(request: pytest.FixtureRequest) -> Path:
-    """The newest htmx, which no dependency of this project brings along."""
+    """The newest htmx, which no dependency of this project ships."""
     folder = request.config.cache.mkdir("htmx")
     script = folder / f"htmx-{FETCHED_HTMX}.js"
     if not script.exists():
-        # Elsewhere at first: other processes of the run may look for it meanwhile.
+        # To another name first: other processes of the run may look for it meanwhile.
         own = Path(tempfile.mkdtemp(dir=folder))
         command = ["npm", "pack", f"htmx.org@{FETCHED_HTMX}", "--pack-destination", str(own)]
         try:
@@ -87,13 +87,13 @@ def htmx(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def context_options() -> dict[str, Any]:
-    """What a test wants of its browser context, by ``pytest.mark.parametrize``."""
+    """The options of a test's browser context, set by ``pytest.mark.parametrize``."""
     return {}
 
 
 @pytest.fixture(scope="session")
 def usual_context(browser: Browser) -> BrowserContext:
-    """What tests without wishes share: a context of its own takes longer than many a test."""
+    """The context that tests without options share: a new one takes longer than many tests."""
     return browser.new_context(**USUAL)
 
 
@@ -101,7 +101,7 @@ def usual_context(browser: Browser) -> BrowserContext:
 def page(
     request: pytest.FixtureRequest, browser: Browser, context_options: dict[str, Any]
 ) -> Iterator[Page]:
-    """A new tab, in a context that is online and has no cookies."""
+    """A new tab in a context that is online and has no cookies."""
     if context_options:
         with browser.new_context(**USUAL | context_options) as context:
             yield context.new_page()
@@ -115,7 +115,7 @@ def page(
 
 @pytest.fixture
 def sums(htmx: str, record_property: Callable[[str, object], None]) -> Iterator[Counter[str]]:
-    """What the last lines of the run add up for this version of htmx."""
+    """What the last lines of the run sum up for this version of htmx."""
     record_property("htmx", htmx)
     counted: Counter[str] = Counter()
     yield counted

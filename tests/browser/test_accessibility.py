@@ -1,4 +1,4 @@
-"""Bars are for everybody."""
+"""Bars are accessible to everybody."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ LOOKS: list[dict[str, Any]] = [
     for scheme in ("light", "dark")
     for forced in ("none", "active")
 ]
-# With its background said: axe takes a page that says none for a white one.
+# With an explicit background: axe takes a page that sets none for a white one.
 BOTH_SCHEMES = """<style>
 :root { color-scheme: light dark; background: Canvas; color: CanvasText }
 </style>"""
-# What a page shows, by the id of the element there.
+# What a page shows, by the id of the element that shows it.
 STATES = {str(state): str(state) for state in State} | {
     "indeterminate": "running",
     "late": "waiting",
@@ -35,7 +35,7 @@ STATES = {str(state): str(state) for state in State} | {
     "gone": "unknown",
     "refused": "refused",
 }
-# A canvas turns each way to write a colour into red, green, blue and opacity, 0 to 255.
+# A canvas turns any notation of a colour into red, green, blue and opacity, 0 to 255.
 COLOURS = """() => {
   const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
   const pixel = (colour, opacity = 1) => {
@@ -74,7 +74,7 @@ COLOURS = """() => {
   probe.remove();
   return {page, bars: [...document.querySelectorAll("[data-state]")].map(inspect)};
 }"""
-# Transitions that have begun go on when motion becomes unwanted.
+# A transition that has begun goes on even if reduced motion is requested.
 FINISH_TRANSITIONS = """() => document.getAnimations()
   .filter((each) => each.effect.getComputedTiming().endTime < Infinity)
   .forEach((each) => each.finish())"""
@@ -90,13 +90,13 @@ OBSERVE_ANNOUNCEMENTS = """() => {
 
 @pytest.fixture
 def states(visitor: Visitor, settings: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Bring every state to a page by polls; return the states by the ids of their bars."""
+    """Bring every state to a page through polls; return the states by the ids of their bars."""
     for name in STATES:
         TaskProgress.objects.create(task_id=name, total=10, label=f"Task that is {name}")
     bars = "".join(
         f'<div id="{name}">{tag(name, interval=MANY_BARS_INTERVAL)}</div>' for name in STATES
     )
-    # From the start: a transition that has begun goes on, and its colours are not those to look at.
+    # From the start: a transition that has begun goes on, with colours that are not to be checked.
     visitor.page.emulate_media(reduced_motion="reduce")
     visitor.opens(f"<main><h1>Tasks</h1>{bars}</main>", head=BOTH_SCHEMES)
 
@@ -295,14 +295,14 @@ def test_without_javascript_there_is_the_bar_and_a_link(visitor: Visitor) -> Non
 
 
 def told(findings: list[dict[str, Any]]) -> list[str]:
-    """Say what axe found, and where."""
+    """Return what axe found, and where."""
     return [
         f"{finding['id']}: {node['target']}" for finding in findings for node in finding["nodes"]
     ]
 
 
 def contrasts(bar: dict[str, Any], page: list[int]) -> Iterator[tuple[str, float, float]]:
-    """Yield each visible part of a bar with the contrast that it needs and the one it has."""
+    """Yield each visible part of a bar with the contrast that it needs and the one that it has."""
     meter = over(bar["meter"], page)
     for part, colour in bar["texts"].items():
         yield part, 4.5, contrast(over(colour, page), page)
@@ -314,7 +314,7 @@ def contrasts(bar: dict[str, Any], page: list[int]) -> Iterator[tuple[str, float
 
 
 def over(front: list[float], back: list[float]) -> list[float]:
-    """Return the colour that a more or less opaque one makes on another."""
+    """Return the colour of a more or less opaque colour on top of another."""
     opacity = front[3] / 255
     return [
         opacity * above + (1 - opacity) * below for above, below in zip(front, back, strict=True)

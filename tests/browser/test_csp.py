@@ -1,4 +1,4 @@
-"""Strict Content-Security-Policies have nothing to report."""
+"""No violation of a strict Content-Security-Policy is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bars on pages whose own htmx would meddle with them."""
+"""Bars on pages whose own htmx would interfere with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.browser.visitor import MANY_BARS_INTERVAL, Visitor, tag
 BAR = tag("kelp")
 ONE_OF_MANY = tag("kelp", interval=MANY_BARS_INTERVAL)
 HTMX_4 = [htmx for htmx in views.HTMX_TAGS if htmx != "2"]
-# What an element can hand down to a bar within it, set to where it would do harm.
+# What an element can hand down to a bar inside it, with values that would do harm.
 HANDED_DOWN = {
     "hx-boost": "true",
     "hx-config": "timeout:1ms",
@@ -40,7 +40,7 @@ HANDED_DOWN = {
     "hx-validate": "true",
     "hx-vals": '{"secret": "sesame"}',
 }
-# In htmx 2 this one switches htmx off: see below.
+# In htmx 2, this one switches htmx off: see below.
 HANDED_DOWN_4 = HANDED_DOWN | {"hx-disable": "#login input"}
 IMPLICITLY = """<meta name="htmx-config" content='{"implicitInheritance": true}'>"""
 HOST = """
@@ -195,7 +195,7 @@ def test_host_that_swaps_errors_loses_the_bar_and_no_more(visitor: Visitor) -> N
 
 @pytest.mark.parametrize("htmx", HTMX_4, indirect=True)
 def test_two_major_versions_at_once_leave_bar_and_page_right(visitor: Visitor) -> None:
-    # Each of the two may find the bar replaced by the other.
+    # Either may find that the other has replaced the bar.
     visitor.expects("insertBefore")
     bar = ProgressBar("kelp", total=10)
     visitor.opens(tag("kelp") + HOST, head=views.HTMX_TAGS["2"])
@@ -213,7 +213,7 @@ def test_two_major_versions_at_once_leave_bar_and_page_right(visitor: Visitor) -
 def assert_bars_are_unmoved(
     visitor: Visitor, body: str, *, attributes: str = "", head: str = ""
 ) -> None:
-    """Run a bar to its end on a page where somebody is busy, and compare before and after."""
+    """Run a bar to its end on a page that is in use, and compare before and after."""
     bar = ProgressBar("kelp", total=10)
     visitor.opens(HOST + body + SPACE, attributes=attributes, head=head)
     visitor.page.evaluate(BE_BUSY)

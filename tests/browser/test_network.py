@@ -1,4 +1,4 @@
-"""Bars outlive whatever happens on the way to the server."""
+"""Bars survive whatever happens on the way to the server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_bar_stays_and_recovers_after_each_kind_of_error(visitor: Visitor) -> No
 
     for progress, trouble in enumerate(TROUBLES, 1):
         visitor.page.route(POLLS, trouble)
-        # One that is on its way may still bring the news; the next one begins when it is over.
+        # A poll on its way may still bring the change; the next one begins when it is over.
         visitor.waits_for_polls(1)
         bar.update(progress=progress)
         visitor.waits_for_polls(2)
@@ -62,7 +62,7 @@ def test_bar_stays_and_recovers_after_being_offline(visitor: Visitor) -> None:
     visitor.opens(tag("kelp"))
     visitor.sees(percent=0)
 
-    # A poll that is on its way may still bring the news.
+    # A poll that is on its way may still bring the change.
     with visitor.page.expect_event("requestfailed"):
         visitor.page.context.set_offline(True)
     bar.update(progress=6)
@@ -99,7 +99,7 @@ def test_hung_request_is_given_up(visitor: Visitor) -> None:
     bar = ProgressBar("kelp", total=10)
     hung: list[Route] = []
     visitor.page.route(POLLS, lambda route: hung.append(route), times=1)
-    # The package waits for ten seconds; the test has less time.
+    # The package waits for ten seconds, which is too long for the test.
     visitor.opens(
         tag("kelp"),
         instead=(('{"timeout":10000}', '{"timeout":400}'), ("timeout:10s", "timeout:400ms")),

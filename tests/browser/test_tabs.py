@@ -1,4 +1,4 @@
-"""Tabs that are hidden, left and come back to."""
+"""Tabs that are hidden, left and returned to."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_bar_goes_on_after_boosted_navigation_away_and_back(visitor: Visitor) ->
 
 
 def show(page: Page, shown: bool) -> None:
-    """Tell the document that its tab is seen, or is not."""
+    """Tell the document whether its tab is visible."""
     page.evaluate(
         """(hidden) => {
           Object.defineProperty(document, "hidden", {get: () => hidden, configurable: true});

@@ -1,4 +1,4 @@
-"""The main job: somebody watches a bar."""
+"""The main purpose: somebody watches a bar."""
 
 from __future__ import annotations
 
@@ -186,6 +186,6 @@ def test_interval_of_the_tag_is_kept(visitor: Visitor) -> None:
     while sent("slow") < 2:
         visitor.waits_for_polls()
 
-    # A busy machine makes polls fewer, never more; the quick one has some to spare.
+    # A busy machine makes for fewer polls, never for more; the quick bar has some to spare.
     assert sent("slow") <= (monotonic() - opened) / interval
     assert sent("quick") > 2 * sent("slow")

@@ -37,12 +37,12 @@ class Page:
     """One published page.
 
     Attributes:
-        body: Template source of all that stands in body.
-        htmx: The version to load, one of HTMX_TAGS; "": a bare fragment without head and body.
-        attributes: Of the body.
-        head: Template source.
+        body: Template source of the content of body.
+        htmx: The version to load, one of HTMX_TAGS; "" means a bare fragment, with no head or body.
+        attributes: Attributes of body.
+        head: Template source of what to add to head.
         policy: Content-Security-Policy; "{nonce}" stands for the nonce of the answer.
-        instead: Texts that are replaced in the answer.
+        instead: Texts to replace in the answer.
     """
 
     body: str
@@ -84,7 +84,7 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def htmx_script(request: HttpRequest) -> FileResponse:
-    """Serve the htmx that this project does not bring along."""
+    """Serve the htmx that this project does not ship."""
     assert htmx_file is not None
 
     return FileResponse(htmx_file.open("rb"), content_type="text/javascript")

@@ -1,4 +1,4 @@
-"""A person at a page with bars, and all that is watched meanwhile."""
+"""A person at a page with bars, and everything that is recorded meanwhile."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from playwright.sync_api import (
 from tests.browser import views
 
 INTERVAL = 0.1
-# Milliseconds, for a machine that is busy.
+# In milliseconds; enough for a busy machine.
 PATIENCE = 30_000
 expect.set_options(timeout=PATIENCE)
-# A page of twenty bars would keep the server busy.
+# At the usual interval, a page of twenty bars would overload the server.
 MANY_BARS_INTERVAL = 0.2
 WATCH_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) => {
@@ -49,7 +49,7 @@ window.mostPollsAtOnce = 0;
   };
 }
 """
-# In each frame, because Playwright's own expectations look again after 100, 250, 500... ms only.
+# At each frame, because Playwright's own expectations look again only after 100, 250, 500... ms.
 SHOWN = """([selector, wanted]) => {
   const bars = [...document.querySelectorAll(selector)];
   return bars.length > 0 && bars.every(
@@ -61,7 +61,7 @@ BAR = "[data-progress-widget] > [data-state]"
 
 
 class Visitor:
-    """Opens published pages in one browser tab and keeps what the tab sends and says.
+    """Opens published pages in one browser tab and records what the tab sends and logs.
 
     Attributes:
         polls: Every request to the partial view that the browser has begun.
@@ -99,7 +99,7 @@ class Visitor:
 
     @property
     def complaints(self) -> list[str]:
-        """What the console said and no test has announced."""
+        """What was logged to the console and is not expected by the test."""
         return [
             text
             for text in self.console
@@ -107,22 +107,22 @@ class Visitor:
         ]
 
     def expects(self, *patterns: str) -> None:
-        """Announce what the console may say in this test."""
+        """Expect that this may be logged to the console in this test."""
         self._expected.extend(patterns)
 
     def publishes(self, name: str, body: str, **options: Any) -> str:
-        """Put a page on the server, to be opened later or by htmx, and give its address."""
+        """Put a page on the server, to be opened later or by htmx, and return its address."""
         views.published[name] = views.Page(body=body, **options)
         return f"{self.server}/pages/{name}/"
 
     def opens(self, body: str, **options: Any) -> None:
-        """Publish a page and go there; the first bars are alive then."""
+        """Publish a page and go there; its bars are then live."""
         self.page.goto(self.publishes("host", body, **{"htmx": self.htmx} | options))
 
     def sees(
         self, *, percent: float | None = None, state: str | None = None, within: str = ""
     ) -> None:
-        """Wait until the bar, or the one bar within a part of the page, is there and says so."""
+        """Wait until the bar, or the one bar in a part of the page, shows this."""
         wanted = {} if state is None else {"data-state": state}
         if percent is not None:
             wanted["data-percent"] = f"{percent:.1f}"
@@ -131,29 +131,29 @@ class Visitor:
             expect(self.page.locator(f"{within} {BAR}")).to_have_attribute(name, value)
 
     def sees_all(self, name: str, value: str) -> None:
-        """Wait until each of the bars, of which there is one at least, has an attribute."""
+        """Wait until each of the bars, and there is at least one, has an attribute."""
         self._waits_for(BAR, {name: value})
         assert set(self.bar.evaluate_all(ATTRIBUTES, name)) == {value}
 
     def _waits_for(self, selector: str, wanted: dict[str, str]) -> None:
-        # What has not come says the expectation that follows, and better.
+        # The expectation that follows reports better what has not come.
         with suppress(TimeoutError):
             self.page.wait_for_function(SHOWN, arg=[selector, wanted], timeout=PATIENCE)
 
     def waits_for_polls(self, count: int = 1) -> None:
-        """Wait until so many more polls have been begun."""
+        """Wait until this many more polls have begun."""
         wanted = len(self.polls) + count
         while len(self.polls) < wanted:
             self.page.wait_for_event("request", predicate=is_poll, timeout=PATIENCE)
 
     def polls_during(self, intervals: float, interval: float = INTERVAL) -> int:
-        """Count the polls that are begun while so many intervals go by: for what is not to be."""
+        """Count the polls that begin during this many intervals: to show that none do."""
         before = len(self.polls)
         self.page.wait_for_timeout(intervals * interval * 1000)
         return len(self.polls) - before
 
     def leaves(self) -> None:
-        """Go to an empty page, so that nobody polls a database that is being emptied."""
+        """Go to an empty page, so that no bar polls a database that is being emptied."""
         self.page.goto("about:blank")
 
     def _begun(self, request: Request) -> None:

@@ -307,12 +307,12 @@ def test_run_whose_transaction_is_rolled_back_ends_the_row_all_the_same(run):
     assert (rows.get().attempt, rows.get().state) == (2, State.FAILED)
 
 
-# What the worker's main process says, by the thread.
+# What the worker's main process reports, through the thread.
 
 
 @pytest.fixture
 def main_process(transactional_db, settings):
-    """Be a process that has no current task; what it says is written when this is called."""
+    """Act as a process with no current task; what it reports is written when this is called."""
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
     yield writer.drain
     writer.drain()
@@ -392,11 +392,11 @@ def test_revoked_task_is_cancelled_whichever_signal_comes_first(main_process, fi
     assert rows.get().state == State.CANCELLED
 
 
-# What Celery says of a run's end.
+# What Celery says about the end of a run.
 
 
 def postrun(run, state, retval=None, eager=True, **options):
-    """Make a bar in a run, and let Celery say of its end what it only says in workers."""
+    """Start a bar in a run, and let Celery say about its end what it only says in workers."""
 
     def dry(self):
         ProgressBar(self.request.id, total=10).update(progress=5)
@@ -405,7 +405,7 @@ def postrun(run, state, retval=None, eager=True, **options):
             self, task_id=self.request.id, task=self, args=(), kwargs={}, retval=retval, state=state
         )
         seen.append(rows.get())
-        rows.all().delete()  # what eager mode says of the end finds nothing
+        rows.all().delete()  # so that what eager mode says about the end finds nothing
 
     seen = []
     run(dry, **options)

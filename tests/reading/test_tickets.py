@@ -19,7 +19,7 @@ TICKET = Ticket(
 
 
 def reread(ticket: Ticket) -> Ticket:
-    """Return what a token carries, but for the time at which it was signed."""
+    """Return what a token carries, except the time at which it was signed."""
     return replace(read(sign(ticket)), rendered_at=0)
 
 

@@ -1,4 +1,4 @@
-"""Real workers: processes of their own, on the database of the tests and a broker that is there."""
+"""Real workers: processes of their own, on the tests' database and an available broker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from example import sqlite_broker
 from progress_widget.models import TaskProgress, has_heartbeat
 from progress_widget.reading import rendering
 
-# Long, for a machine that is busy: a worker that has died is noticed much sooner.
+# Long enough for a busy machine; a worker that has died is noticed much sooner.
 PATIENCE = 60.0
 ROOT = Path(__file__).parents[2]
 BROKERS = {"rabbitmq": "RABBITMQ_URL", "redis": "REDIS_URL", "sqlite": ""}
@@ -37,7 +37,7 @@ def wait_until(
     worker: Worker | None = None,
     patience: float = PATIENCE,
 ) -> object:
-    """Wait until the condition holds, and return what it gave; fail once the worker has died."""
+    """Wait until the condition holds, and return its value; fail once the worker has died."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         # Asked before the condition, so that what the worker did last is seen.
@@ -86,7 +86,7 @@ class Page:
         return self.bar.get_text(" ", strip=True)
 
     def poll(self) -> Page:
-        """Ask the partial view, if the bar still asks."""
+        """Poll the partial view, if the bar still polls."""
         url = self.bar.get("hx-get")
         if url:
             response = Client().get(unescape(str(url)), headers={"HX-Request": "true"})
@@ -139,7 +139,7 @@ class Worker:
     is_leaving: bool = False
 
     def send(self, name: str, *args: object, task_id: str = "", **options: object) -> str:
-        """Publish a task of tests.workers.tasks and give its id."""
+        """Publish a task of tests.workers.tasks and return its id."""
         task_id = task_id or str(uuid4())
         self.app.send_task(
             f"tests.workers.tasks.{name}", args, task_id=task_id, queue=self.queue, **options
@@ -162,7 +162,7 @@ class Worker:
         assert answers, self.output()
 
     def leave(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Tell the process to end; from now on nobody is surprised when it does."""
+        """Tell the process to end; from now on, its end is no error."""
         self.is_leaving = True
         if self.process.poll() is None:
             self.process.send_signal(how)
@@ -173,10 +173,10 @@ class Worker:
         self.process.wait(PATIENCE)
 
     def let_go(self) -> None:
-        """Tell the process to end, in the quickest way, where no test looks at how it does.
+        """Tell the process to end in the quickest way, where no test looks at how it ends.
 
-        To end by itself takes a worker some seconds, but servers would keep the queues of one that
-        was killed, and coverage would miss what it has counted.
+        A worker needs some seconds to end by itself, but a server would keep the queues of one that
+        was killed, and coverage would lose what it has counted.
         """
         is_measured = "COVERAGE_PROCESS_CONFIG" in os.environ
         is_on_server = not str(self.app.conf.broker_url).startswith("sqlite")
@@ -192,7 +192,7 @@ class Worker:
 
 
 def broker_or_skip(name: str, folder: Path) -> str:
-    """Return the URL of a server that is named, or of the broker that needs none."""
+    """Return the URL of a server that is named, or of the broker that needs no server."""
     variable = BROKERS[name]
     url = os.environ.get(variable, "") if variable else sqlite_broker.url(folder)
     if not url:
@@ -208,7 +208,7 @@ def best_broker() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of this folder commit: their workers look at the same database."""
+    """Commit in the tests of this folder, since their workers use the same database."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.django_db(transaction=True))
@@ -289,19 +289,19 @@ SeenFunction = Callable[[str, Page], None]
 
 @pytest.fixture
 def seen(record_property: Callable[[str, object], None]) -> SeenFunction:
-    """Note what a page showed in the end of a fate, for the table after the run."""
+    """Record what a page showed at the end of a fate, for the table after the run."""
     return lambda fate, page: record_property("fate", [fate, page.state, page.seconds])
 
 
 @pytest.fixture
 def needs_thread() -> None:
     if not has_heartbeat():
-        pytest.skip("a promise of background writes, which are off or not to be had on SQLite")
+        pytest.skip("a promise of background writes, which are off or not available on SQLite")
 
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Path]:
-    """A file whose making lets a task go on."""
+    """A file that, once created, lets a task go on."""
     path = tmp_path / "gate"
     yield path
     path.touch()

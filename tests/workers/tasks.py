@@ -19,13 +19,13 @@ STEP = "Drying kelp..."
 
 
 def wait_for(path: str) -> None:
-    """Work until the test lets go, by making this file."""
+    """Work until the test creates this file."""
     while not Path(path).exists():
         time.sleep(0.02)
 
 
 def report(task, progress, total=4):
-    """Start a bar, report, and wait until the row has it: a kill may lose what it has not."""
+    """Start a bar, report, and wait until the row has it: a kill may lose the rest."""
     bar = ProgressBar(task.request.id, total=total, step=STEP)
     bar.update(progress=progress)
     while not TaskProgress.objects.filter(task_id=task.request.id, progress=progress).exists():

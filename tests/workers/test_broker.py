@@ -1,4 +1,4 @@
-"""The broker without a server: what the tests, the demo and the benchmarks stand on."""
+"""The broker without a server, which the tests, the demo and the benchmarks rely on."""
 
 from __future__ import annotations
 

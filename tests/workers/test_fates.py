@@ -1,4 +1,4 @@
-"""What a page shows in the end, for each fate that a task can meet, on real workers."""
+"""What a page shows in the end for each fate that a task can meet, on real workers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_exception_after_finalize_has_the_last_word(worker: Worker, seen: SeenFu
     task_id = worker.send("finalize_then_raise")
     failed = TaskProgress.objects.filter(task_id=task_id, state=State.FAILED)
 
-    # A page that polls between the two asks no more: hence "call it last" in docs/usage.md.
+    # A page that polls between the two then stops: hence "call it last" in docs/usage.md.
     wait_until(failed.exists, "the exception is known", worker)
 
     page = Page(task_id, worker)

@@ -1,4 +1,4 @@
-"""What can go wrong around a task, and what the page shows of it."""
+"""What can go wrong around a task, and what the page shows then."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_recycled_children_lose_nothing(start_worker: StartWorker) -> None:
 
 
 class Proxy:
-    """A way to the database that can be cut."""
+    """A path to the database that can be cut."""
 
     def __init__(self, host: str, port: int) -> None:
         self.target = (host, port)
@@ -167,7 +167,7 @@ class Proxy:
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
 
     def cut(self) -> None:
-        """Refuse new connections, and break those that are."""
+        """Refuse new connections, and break the open ones."""
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         for end in self.sockets:
@@ -286,7 +286,7 @@ def test_ordinary_tasks_cost_no_query_and_no_connection(start_worker: StartWorke
 
 
 class statistics:  # noqa: N801  # reads as a word at its use
-    """A connection to another database of the same server, which asks about the tests' own."""
+    """A connection to another database on the same server, to query about the tests' own."""
 
     def __enter__(self) -> Any:
         given = connection.settings_dict

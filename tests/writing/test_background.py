@@ -28,7 +28,7 @@ from tests.celery import app
 pytestmark = pytest.mark.django_db(transaction=True)
 rows = TaskProgress.objects
 on_sqlite = pytest.mark.skipif(
-    connection.vendor == "sqlite", reason="SQLite bears no second connection beside a transaction"
+    connection.vendor == "sqlite", reason="SQLite allows no second connection beside a transaction"
 )
 
 
@@ -36,7 +36,7 @@ on_sqlite = pytest.mark.skipif(
 def background(transactional_db, settings, monkeypatch) -> Iterator[module.Writer]:
     """Make bars of Celery runs write in the background, and leave no thread behind.
 
-    A file of SQLite bears the thread as long as the test has no transaction.
+    An SQLite file allows the thread as long as the test has no transaction.
     """
     monkeypatch.setattr(bars, "has_heartbeat", lambda: True)
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
@@ -48,7 +48,7 @@ def background(transactional_db, settings, monkeypatch) -> Iterator[module.Write
 
 @pytest.fixture
 def celery_run() -> Iterator[Callable[..., Any]]:
-    """Make the test the run of a task by a worker."""
+    """Make the test a worker's run of a task."""
 
     def dry(self):
         """Celery wants a function with a name; the test does its work."""
@@ -79,7 +79,7 @@ class Vendor:
 
 
 class Spy:
-    """Stands before the queries that write rows: counts them, and can be told to fail."""
+    """Intercepts the queries that write rows: counts them, and can make them fail."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
@@ -118,7 +118,7 @@ def spy(monkeypatch) -> Spy:
 
 
 def until(is_so: Callable[[], Any]) -> bool:
-    """Wait for what only the database tells."""
+    """Wait for what only the database shows."""
     deadline = monotonic() + 10
     while not is_so():
         if monotonic() > deadline:

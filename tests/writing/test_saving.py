@@ -45,7 +45,7 @@ def test_one_report_is_one_query(bar, django_assert_num_queries):
 
     updates = [one["sql"] for one in queries if one["sql"].startswith("UPDATE")]
     assert len(updates) == 1
-    assert len(queries) == 3  # between the savepoint and its release
+    assert len(queries) == 3  # two of them for the savepoint
 
 
 @pytest.mark.django_db(transaction=True)

@@ -31,7 +31,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def port_number(text: str) -> int:
     if text.isdecimal() and 0 < int(text) < 65536:
         return int(text)
-    raise ArgumentTypeError(f"{text!r} is no port: give a number from 1 to 65535.")
+    raise ArgumentTypeError(f"{text!r} is not a port: use a number from 1 to 65535.")
 
 
 class Command(BaseCommand):
@@ -43,8 +43,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, port: int, **options: Any) -> None:
         for number in SIGNALS:
             signal.signal(number, leave)
-        # Bound before all else, so that a port in use is known before anything has been started,
-        # and no other program can take it meanwhile, as it could after a mere test.
+        # Bound first, so that a port in use is noticed before anything is started, and no other
+        # program can take it meanwhile, as it could after a mere test.
         server = bound_server(port)
         call_command("migrate", verbosity=0, interactive=False)
         create_admin()
@@ -68,7 +68,7 @@ class Command(BaseCommand):
         self.started_at = time.monotonic()
 
     def look_after_worker(self) -> None:
-        """Say that the worker has died, and start another one; called twice a second."""
+        """If the worker has died, say so and start another one; called twice a second."""
         if self.worker.poll() is None or time.monotonic() < self.started_at + RESTART_SECONDS:
             return
         self.stdout.write(
@@ -85,7 +85,7 @@ class Command(BaseCommand):
             f"\n  The example   {url}\n"
             f"  Its admin     {url}admin/   name: admin   password: admin\n"
             f"  Worker's log  {os.path.relpath(LOG)}\n\n"
-            "Ctrl-C stops it all.\n"
+            "Ctrl-C stops everything.\n"
         )
         self.stdout.flush()
 
@@ -96,7 +96,7 @@ def leave(number: int, frame: Any) -> None:
 
 
 def ignore_signals() -> None:
-    """Let no further signal come between: the worker is being stopped."""
+    """Ignore further signals: the worker is being stopped."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
@@ -107,7 +107,7 @@ def bound_server(port: int) -> ThreadedWSGIServer:
     except OSError as error:
         raise CommandError(
             f"Port {port} can't be used ({error.strerror}). "
-            f"Choose another one, for instance: PORT={port + 1} make demo"
+            f"Choose another one, for example: PORT={port + 1} make demo"
         ) from None
 
 
@@ -119,7 +119,7 @@ def create_admin() -> None:
 
 @contextmanager
 def signals_put_off() -> Iterator[None]:
-    """Let a signal wait: a process that is just being started could not be stopped by it."""
+    """Hold back signals: one could not stop a process that is just being started."""
     came: list[int] = []
     for number in SIGNALS:
         signal.signal(number, lambda number, frame: came.append(number))
@@ -133,7 +133,7 @@ def signals_put_off() -> Iterator[None]:
 
 
 def started_worker() -> subprocess.Popen[bytes]:
-    """Start a worker in a session of its own, so that Ctrl-C reaches this process alone."""
+    """Start a worker in its own session, so that Ctrl-C reaches this process alone."""
     command = "celery -A example worker -c 2 --loglevel INFO --without-gossip --without-mingle"
     with LOG.open("ab") as log:
         return subprocess.Popen(
@@ -150,7 +150,7 @@ def wait_until_ready(worker: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + START_SECONDS
     while READY not in LOG.read_text(errors="replace"):
         if worker.poll() is not None:
-            raise CommandError(f"The Celery worker ended at its start:\n\n{last_lines(LOG)}")
+            raise CommandError(f"The Celery worker ended while starting:\n\n{last_lines(LOG)}")
         if time.monotonic() > end:
             raise CommandError(f"The Celery worker is not ready yet:\n\n{last_lines(LOG)}")
         time.sleep(0.1)
@@ -171,7 +171,7 @@ def stop(worker: subprocess.Popen[bytes] | None) -> None:
     ignore_signals()
     if worker is None:
         return
-    # SIGTERM would wait for running tasks to end; SIGQUIT lets them go, and say so on their rows.
+    # SIGTERM would wait for running tasks to end; SIGQUIT drops them, and their rows say so.
     worker.send_signal(signal.SIGQUIT)
     with suppress(subprocess.TimeoutExpired):
         worker.wait(STOP_SECONDS)
@@ -179,7 +179,7 @@ def stop(worker: subprocess.Popen[bytes] | None) -> None:
 
 
 def kill_all_of(worker: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of a worker and its children: a task may still run in one of these."""
+    """Kill what is left of a worker and its children, where a task may still be running."""
     with suppress(ProcessLookupError):
         os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
