@@ -61,7 +61,7 @@ class ProgressBar:
     ) -> None:
         self.task_id = task_id_of(task_id)
         self.dynamic = dynamic
-        self._run = queues.current_run() if self.task_id else None
+        self._run = queues.current_run(self.task_id) if self.task_id else None
         self._is_own = self._run is not None and self._run.id == self.task_id
         self._ended: str | None = None
         self._final: Snapshot | None = None

@@ -12,6 +12,7 @@ from typing import Any
 from celery import current_task, signals, states
 from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 
+from progress_widget import queues
 from progress_widget.states import State
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
 from progress_widget.writing.background import writer
@@ -22,6 +23,7 @@ from progress_widget.writing.reports import Outcome, Report, reports_of
 def connect() -> None:
     """Connect to Celery's signals, in every process that has the app installed."""
     receivers = {
+        signals.task_prerun: on_prerun,
         signals.task_postrun: on_postrun,
         signals.task_failure: on_failure,
         signals.task_revoked: on_revoked,
@@ -33,31 +35,44 @@ def connect() -> None:
         signal.connect(receiver, weak=False, dispatch_uid=f"progress_widget.{receiver.__name__}")
 
 
+def on_prerun(sender: Any, **signal: object) -> None:
+    """Let the bars of this run find it, wherever in the process they are opened."""
+    queues.begin_run(sender.request)
+
+
 def on_postrun(
     sender: Any, task_id: str, retval: object, state: str | None, **signal: object
 ) -> None:
-    """Flush the bars of a task that is over, and end its own.
+    """End the bars of a task that is over which are its own, and flush them all.
 
     Bars with other ids, which it may share with other tasks, go on.
     """
-    reports = reports_of(sender.request)
+    request = sender.request
+    queues.end_run(request)
+    reports = reports_of(request)
     for report in reports:
         report.is_live = False
     own = [report for report in reports if report.task_id == task_id]
+    if not own and is_rerun(request):  # the row tells of a run before, which had a bar
+        own = [Report(task_id=task_id, in_background=not request.is_eager)]
+        reports.extend(own)
     outcome = outcome_of(sender, retval, state) if own else None
-    if outcome is None:
-        flush(*reports)
-        return
-    last = next((report for report in reversed(own) if report.starts), own[-1])
-    if state is None and not sender.request.is_eager:
-        flush(*reports)
-        # Broken off. The main process knows whether it was cancelled or failed, and is about to
-        # say so; only if it does not, as with Celery 5.5 after sys.exit(), does this count.
-        end_from_outside(task_id, outcome, attempt=last.attempt, later=True)
-    else:
-        flush(*(report for report in reports if report is not last))
-        last.end(outcome)
-        flush(last)
+    if outcome is not None:
+        last = next((report for report in reversed(own) if report.starts), own[-1])
+        if state is not None or request.is_eager:
+            last.end(outcome)
+        else:
+            # Broken off. The main process knows whether it was cancelled or has failed, and says so
+            # just now; only where it does not, as Celery 5.5 after sys.exit, does this count.
+            end_from_outside(task_id, outcome, attempt=last.attempt, later=True)
+    # Once, and after the outcome is known to the reports: whatever breaks off the waiting, such as
+    # a soft time limit, the thread writes it.
+    flush(*reports)
+
+
+def is_rerun(request: Any) -> bool:
+    """Whether the task has been run before: retried, or delivered again."""
+    return bool(request.retries or (request.delivery_info or {}).get("redelivered"))
 
 
 def outcome_of(task: Any, retval: object, state: str | None) -> Outcome | None:

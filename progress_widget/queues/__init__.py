@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from progress_widget.queues import celery
 
+begin_run = celery.begin_run
+end_run = celery.end_run
 current_run = celery.current_run
 result = celery.result

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
+from weakref import WeakValueDictionary
 
-from celery import current_app, current_task, states
+from celery import current_app, states
 from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
 from celery.result import AsyncResult
@@ -18,12 +20,33 @@ BACKEND_STATES = {
 }
 
 
-def current_run() -> Any:
-    """Return the request of the task that is running here, or None if there is none."""
-    if not current_task:
-        return None
-    request = current_task.request
-    return None if request.called_directly else request
+# The runs of this process. Celery's current_task will not do: a task that is called as a function
+# hides it, and threads that a task starts do not know it.
+_runs: WeakValueDictionary[str, Any] = WeakValueDictionary()
+_here: ContextVar[Any] = ContextVar("progress_widget_run", default=None)
+
+
+def begin_run(request: Any) -> None:
+    """Note that a task runs here, until end_run()."""
+    request.progress_outer_run = _here.get()
+    _here.set(request)
+    _runs[request.id] = request
+
+
+def end_run(request: Any) -> None:
+    """Note that it does not any more; an eager task leaves the task that called it."""
+    if _here.get() is request:
+        _here.set(request.progress_outer_run)
+    if _runs.get(request.id) is request:
+        del _runs[request.id]
+
+
+def current_run(task_id: str) -> Any:
+    """Return the request of the run of this task in this process, wherever it is asked for.
+
+    If there is none, return that of the task in which the call is made, or None.
+    """
+    return _runs.get(task_id) or _here.get()
 
 
 def result(task_id: str) -> State | None:

@@ -7,29 +7,51 @@ import threading
 from dataclasses import dataclass, field
 from time import monotonic
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import DataError, connections
 
 from progress_widget.conf import conf
-from progress_widget.writing.reports import Report
+from progress_widget.writing.connecting import use_own_connections
+from progress_widget.writing.reports import Report, in_order
 from progress_widget.writing.saving import log_failure, save
 
-PATIENCE = 5.0
-"""Seconds, at most, for which a task waits until the thread has tried to write."""
+PATIENCE = 2.0
+"""Seconds for which a task waits at most until the thread has tried to write all its bars."""
+
+DRAIN = 5.0
+"""Seconds for which the end of a process waits at most until all is written."""
+
+LINGER = 30.0
+"""Seconds for which the thread and its connection outlive the last bar: the next may come soon."""
+
+LONGEST_PAUSE = 5.0
+"""Seconds between two attempts to write, at most, during an outage."""
+
+GIVE_UP_AFTER = 600.0
+"""Seconds after which the thread gives up what the database has refused all the time."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Watch:
     """What the writer knows about one report that it looks after."""
 
     tried_at: float = 0.0
     """When it last tried to write the report, on the monotonic clock."""
 
+    failing_since: float | None = None
+    """When the first of the attempts was that have failed since the last success."""
+
+    pause: float = 0.0
+    """Seconds until the next attempt, after one that has failed."""
+
+    is_in_hand: bool = False
+    """Whether a thread is writing the report."""
+
     waiters: list[threading.Event] = field(default_factory=list)
     """Set after the next attempt to write."""
 
 
 class Writer:
-    """The thread of this process, which runs while a report is live or pending.
+    """The thread of this process, which lives while a bar is live or pending, and LINGER longer.
 
     Every WRITE_INTERVAL, or when it is woken, it looks at every report and writes those that have
     changed, that somebody is waiting for, or whose heartbeat is due.
@@ -44,6 +66,14 @@ class Writer:
         self.wake = threading.Event()
         self.watches: dict[Report, Watch] = {}
         self.thread: threading.Thread | None = None
+        self.busy_since: float | None = None
+        self.idle_since: float | None = None
+        self.lingers = True
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the thread hangs in the database, so that nobody should wait for it."""
+        return self.busy_since is not None and monotonic() - self.busy_since > PATIENCE
 
     def watch(self, report: Report, *, later: bool = False) -> None:
         """Look after this report from now on.
@@ -55,36 +85,47 @@ class Writer:
             watch = self._watch(report)
             if later:
                 watch.tried_at = monotonic()
+        if report.is_pending and not later:
+            self.wake.set()
 
     def flush(self, reports: list[Report]) -> None:
-        """Wait until the thread has tried once to write all of these reports."""
-        if not reports:
-            return
-        tried = [threading.Event() for _ in reports]
+        """Wait until the thread has tried once to write all of these reports.
+
+        Nobody waits during an outage or for a thread that is stuck: it goes on trying by itself.
+        """
+        tried = []
         with self.lock:
-            for report, event in zip(reports, tried, strict=True):
-                self._watch(report).waiters.append(event)
+            for report in reports:
+                watch = self._watch(report)
+                if report.is_pending and watch.failing_since is None and not self.is_stuck:
+                    tried.append(threading.Event())
+                    watch.waiters.append(tried[-1])
+        if not tried:
+            return
         self.wake.set()
         deadline = monotonic() + PATIENCE
         for event in tried:
             event.wait(max(0.0, deadline - monotonic()))
 
     def drain(self) -> None:
-        """Wait until nothing is pending, at most PATIENCE, before the process ends."""
+        """Wait until nothing is pending, as the process ends; at most DRAIN."""
         with self.lock:
             thread = self.thread
+            self.lingers = False
             for report, watch in self.watches.items():
                 if report.is_live:
                     watch.tried_at = float("-inf")
                 report.is_live = False
         if thread is not None and thread.is_alive():
             self.wake.set()
-            thread.join(PATIENCE)
+            thread.join(DRAIN)
 
     def _watch(self, report: Report) -> Watch:
         watch = self.watches.setdefault(report, Watch())
-        # A soft time limit may interrupt a start, and an error may end the thread.
-        if self.thread is None or not self.thread.is_alive():
+        # A soft time limit may break off a start, and an error the thread.
+        if self.thread is None or not self.thread.is_alive() or self._is_lost():
+            self.busy_since = self.idle_since = None
+            self.lingers = True
             self.thread = threading.Thread(target=self._run, name="progress_widget", daemon=True)
             try:
                 self.thread.start()
@@ -92,52 +133,74 @@ class Writer:
                 log_failure(report)
         return watch
 
+    def _is_lost(self) -> bool:
+        """Whether the thread has hung for so long that another one has to do its work."""
+        return self.busy_since is not None and monotonic() - self.busy_since > 2 * DRAIN
+
     def _run(self) -> None:
+        use_own_connections()
         try:
             while self._has_work():
-                self.wake.wait(conf.write_interval)
+                self.wake.wait(conf.write_interval if self.watches else LINGER)
                 self.wake.clear()
-                with self.lock:  # after clear(), or the report of whoever woke it could be missed
-                    watches = list(self.watches.items())
-                for report, watch in watches:
-                    self._attend(report, watch)
+                with self.lock:  # after the clearing, so that whoever wakes the thread is in it
+                    watches = dict(self.watches)
+                for report in in_order(watches):
+                    self._attend(report, watches[report])
         finally:
             connections.close_all()
 
     def _has_work(self) -> bool:
-        """Drop the reports that are done, and the thread if none is left; return whether any is."""
+        """Drop the reports that are done; return whether to go on, or else end the thread."""
         with self.lock:
+            if self.thread is not threading.current_thread():  # another has taken over
+                return False
             for report, watch in list(self.watches.items()):
                 is_live = report.is_live and not report.is_fenced
-                if not (is_live or report.is_pending or watch.waiters):
+                if not (is_live or report.is_pending or watch.waiters or watch.is_in_hand):
                     del self.watches[report]
-            if not self.watches:
-                self.thread = None
-            return bool(self.watches)
+            if self.watches:
+                self.idle_since = None
+                return True
+            self.idle_since = self.idle_since or monotonic()
+            if self.lingers and monotonic() - self.idle_since < LINGER:
+                return True
+            self.thread = None
+            return False
 
     def _attend(self, report: Report, watch: Watch) -> None:
         with self.lock:  # before the report is read: the waiters have reported already
+            if watch.is_in_hand or self.thread is not threading.current_thread():
+                return
             waiters, watch.waiters = watch.waiters, []
-        silence = monotonic() - watch.tried_at
-        beat = report.is_live and silence >= conf.stalled_after / 6
-        if waiters or beat or (report.is_pending and silence >= conf.write_interval * 0.9):
-            watch.tried_at = monotonic()
-            self._write(report, beat=beat)
+            silence = monotonic() - watch.tried_at
+            beat = report.is_live and silence >= conf.stalled_after / 6
+            is_due = report.is_pending and silence >= max(conf.write_interval * 0.9, watch.pause)
+            watch.is_in_hand = bool(waiters or beat or is_due)
+        if watch.is_in_hand:
+            watch.tried_at = self.busy_since = monotonic()
+            self._write(report, watch, beat=beat)
+            watch.is_in_hand = False
+            if self.thread is threading.current_thread():
+                self.busy_since = None
         for waiter in waiters:
             waiter.set()
 
-    def _write(self, report: Report, *, beat: bool) -> None:
+    def _write(self, report: Report, watch: Watch, *, beat: bool) -> None:
         try:
             save(report, beat=beat)
-        except (OperationalError, InterfaceError):
-            # The connection may be dead: the next attempt gets a fresh one.
+        except Exception as error:
             log_failure(report)
+            # Perhaps the connection is dead: the next attempt gets a fresh one.
             connections.close_all()
-        except Exception:
-            log_failure(report)
-            report.give_up()
+            watch.failing_since = watch.failing_since or watch.tried_at
+            watch.pause = min(LONGEST_PAUSE, max(2 * watch.pause, conf.write_interval))
+            is_hopeless = isinstance(error, DataError)  # what can never be written
+            if is_hopeless or monotonic() - watch.failing_since > GIVE_UP_AFTER:
+                report.give_up()
         else:
             report.is_failing = False
+            watch.failing_since, watch.pause = None, 0.0
 
 
 writer = Writer()

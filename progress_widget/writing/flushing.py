@@ -19,7 +19,7 @@ from django.db import Error
 
 from progress_widget.conf import conf
 from progress_widget.writing.background import writer
-from progress_widget.writing.reports import Report, reports_of
+from progress_widget.writing.reports import Report, in_order, reports_of
 from progress_widget.writing.saving import log_failure, save
 
 
@@ -74,8 +74,8 @@ def has_begun(run: Any) -> bool:
 
 
 def flush(*reports: Report) -> None:
-    """Write all that is pending: inline at once, otherwise wait until the thread has tried once."""
-    for report in reports:
+    """Write all that is pending: inline at once, otherwise wait for one attempt of the thread."""
+    for report in in_order(reports):
         if not report.in_background:
             _write_inline(report)
     writer.flush([report for report in reports if report.in_background])

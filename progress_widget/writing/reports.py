@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -238,6 +239,11 @@ class Report:
             self.outcome = None
         self.written = snapshot
         self.is_fenced = self.is_fenced or not self.is_started
+
+
+def in_order(reports: Iterable[Report]) -> list[Report]:
+    """Return reports as they have to be written: those that end a row after all others."""
+    return sorted(reports, key=lambda report: report.outcome is not None)
 
 
 def reports_of(run: Any) -> list[Report]:

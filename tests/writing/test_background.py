@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 from celery import _state, signals, states
 from celery.app.task import Context
-from django.db import DataError, OperationalError, connection, transaction
+from django.db import (
+    DataError,
+    IntegrityError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
 
 from progress_widget import bars
 from progress_widget.bars import ProgressBar
@@ -39,6 +47,7 @@ def background(transactional_db, settings, monkeypatch) -> Iterator[module.Write
     An SQLite file allows the thread as long as the test has no transaction.
     """
     monkeypatch.setattr(bars, "has_heartbeat", lambda: True)
+    monkeypatch.setattr(module, "LINGER", 0)
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
     yield module.writer
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
@@ -60,6 +69,8 @@ def celery_run() -> Iterator[Callable[..., Any]]:
         given = {"called_directly": False, "is_eager": False} | request
         task.request_stack.push(Context(id=task_id, **given))
         _state._task_stack.push(task)
+        if not given["called_directly"]:
+            signals.task_prerun.send(task, task_id=task_id, task=task, args=(), kwargs={})
         try:
             yield task
         finally:
@@ -342,7 +353,7 @@ def test_each_outage_is_logged(spy, caplog):
         report.reached = (progress, 0)
         flush(report)
         spy.error = None
-        flush(report)
+        assert until(lambda: progress_of("kelp") == report.reached[0])
 
     report.is_live = False
 
@@ -397,17 +408,49 @@ def cut_others() -> int:
         return cursor.fetchone()[0]
 
 
-def test_other_error_drops_that_write_and_no_later_one(spy, caplog):
+@pytest.mark.parametrize(
+    "error", [OperationalError, InternalError, ProgrammingError, IntegrityError, ValueError]
+)
+def test_whatever_the_database_refuses_is_tried_again(spy, caplog, error):
     report = started()
-    spy.error = ValueError("never")
+    spy.error = error("read-only, a trigger, a column that is away")
+    report.reached = (5, 0)
+    report.is_live = False
+    report.end(Outcome(State.FAILED))
+    flush(report)
+    spy.wait_for("save_changes", 3)
+
+    spy.error = None
+
+    assert until(lambda: rows.get().state == State.FAILED)
+    assert progress_of("kelp") == 5
+    assert len(caplog.records) == 1
+
+
+def test_what_is_refused_for_too_long_is_given_up(spy, background, monkeypatch, caplog):
+    report = started()
+    monkeypatch.setattr(module, "GIVE_UP_AFTER", 0)
+    spy.error = OperationalError("gone")
+    report.reached = (5, 0)
+    report.is_live = False
+
+    flush(report)
+
+    assert ended(background)
+    assert progress_of("kelp") == 0
+
+
+def test_what_can_never_be_written_is_dropped_and_nothing_after_it(spy, caplog):
+    report = started()
+    spy.error = DataError("never")
     report.reached = (5, 0)
     flush(report)
     spy.error = None
-    flush(report)
     dropped = progress_of("kelp")
 
     report.step = Assigned("Drying")
-    flush(report)
+
+    assert until(lambda: rows.get().step == "Drying")
 
     report.is_live = False
     assert (dropped, progress_of("kelp"), rows.get().step) == (0, 0, "Drying")
@@ -426,7 +469,7 @@ def test_end_is_written_though_the_changes_before_it_never_can(celery_run, spy, 
 
 
 def test_bar_that_can_never_be_started_is_let_go(celery_run, spy, background, caplog):
-    spy.error = ValueError("never")
+    spy.error = DataError("never")
 
     with celery_run():
         bar = ProgressBar("kelp", total=10)
@@ -451,10 +494,9 @@ def test_locked_row_does_not_hold_up_the_others(caplog):
 
         assert progress_of("other") == 6
         assert progress_of("locked") == 0
-    flush(locked)
 
+    assert until(lambda: progress_of("locked") == 5)
     locked.is_live = other.is_live = False
-    assert progress_of("locked") == 5
     assert len(caplog.records) == 1
 
 
