@@ -16,7 +16,7 @@ from progress_widget import queues
 from progress_widget.states import State
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
 from progress_widget.writing.background import writer
-from progress_widget.writing.flushing import flush
+from progress_widget.writing.flushing import flush, hand_over
 from progress_widget.writing.reports import Outcome, Report, reports_of
 
 
@@ -68,6 +68,7 @@ def on_postrun(
     # Once, and after the outcome is known to the reports: whatever breaks off the waiting, such as
     # a soft time limit, the thread writes it.
     flush(*reports)
+    hand_over(reports)
 
 
 def is_rerun(request: Any) -> bool:

@@ -11,16 +11,14 @@ included in a later write: reporting never breaks the task that reports.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from time import monotonic
 from typing import Any
-
-from django.core.exceptions import ObjectDoesNotExist
-from django.db import Error
 
 from progress_widget.conf import conf
 from progress_widget.writing.background import writer
 from progress_widget.writing.reports import Report, in_order, reports_of
-from progress_widget.writing.saving import log_failure, save
+from progress_widget.writing.saving import in_transaction, log_failure, save
 
 
 class Outlet:
@@ -33,35 +31,36 @@ class Outlet:
     def __init__(self, report: Report, run: Any) -> None:
         self.report = report
         self.run = run
-        self.has_joined = False
+        self.joined: object = None
         self.due_at = 0.0
 
     def write(self) -> None:
-        """Leave the report to the thread, which will look at it; inline, write it now."""
-        if not self.has_joined:
+        """Leave the report to the thread, which looks at it by itself; inline, write it now."""
+        if self.joined is not writer.watches:
             self._join()
         if not self.report.in_background:
             self.flush()
 
     def write_when_due(self) -> None:
-        """Do as write() does, but, inline, at most every WRITE_INTERVAL."""
-        if not self.has_joined:
+        """Do as write() does, but inline at most every WRITE_INTERVAL."""
+        if self.joined is not writer.watches:
             self._join()
         if not self.report.in_background and monotonic() >= self.due_at:
             self.flush()
 
     def flush(self) -> None:
-        """Write all that is pending now; in the background, wait for the thread to do so."""
-        if not self.has_joined:
+        """Write all that is pending now; in the background, wait for it."""
+        if self.joined is not writer.watches:
             self._join()
         self.due_at = monotonic() + conf.write_interval
         if self.report.task_id:
             flush(self.report)
+        if self.run is None:
+            hand_over([self.report])
 
     def _join(self) -> None:
-        """Attach the report to the run, where the end of the task finds it."""
-        self.has_joined = True
-        self.report.is_live = self.report.in_background
+        """Hang on the run, where the end of the task finds what this handle reports."""
+        self.joined = writer.watches  # which is another one in a forked child: it joins anew
         if self.run is not None:
             reports_of(self.run).append(self.report)
         if self.report.in_background:
@@ -90,9 +89,21 @@ def _write_inline(report: Report) -> None:
         try:
             report.wants_write = False
             save(report)
-        except (Error, ObjectDoesNotExist):  # the latter: the row was deleted during its start
+        except Exception:  # whatever the database, its driver or a router raises
             log_failure(report)
         else:
             report.is_failing = False
         finally:
             report.lock.release()
+
+
+def hand_over(reports: Iterable[Report]) -> None:
+    """Leave ends that could not be written inline to the thread, which tries again.
+
+    To be called when the task is over: on SQLite the thread would otherwise be in its way. Within a
+    transaction nothing is left to the thread, which cannot see what is in there.
+    """
+    for report in reports:
+        if report.outcome is not None and report.is_failing and not in_transaction():
+            report.in_background = True
+            writer.watch(report)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from django.db import Error, IntegrityError, connections, router, transaction
+from django.db import IntegrityError, connections, router, transaction
 from django.utils import timezone
 
 from progress_widget.models import TaskProgress
@@ -54,17 +54,19 @@ def save(report: Report, *, beat: bool = False) -> None:
 
 
 def read(report: Report) -> TaskProgress | None:
-    """Return the row, or None if there is none or the database cannot be reached."""
-    alias = router.db_for_read(TaskProgress)
-    rows = TaskProgress.objects.using(alias).filter(task_id=report.task_id)
+    """Return the row, or None if there is none or the database cannot be asked."""
     try:
-        if not connections[alias].in_atomic_block:
-            return rows.first()
-        with transaction.atomic(using=alias):  # an error would poison the task's transaction
-            return rows.first()
-    except Error:
+        # As it is written, so that a replica that lags behind is not asked.
+        with _writing(report) as rows:
+            return rows.filter(task_id=report.task_id).first()
+    except Exception:  # whatever the database, its driver or a router raises
         log_failure(report)
         return None
+
+
+def in_transaction() -> bool:
+    """Whether the caller is in a transaction on the rows' database."""
+    return connections[router.db_for_write(TaskProgress)].in_atomic_block
 
 
 def log_failure(report: Report) -> None:
