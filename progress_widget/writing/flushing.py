@@ -35,21 +35,21 @@ class Outlet:
         self.due_at = 0.0
 
     def write(self) -> None:
-        """Leave the report to the thread, which looks at it by itself; inline, write it now."""
+        """Leave the report to the thread, which will look at it; inline, write it now."""
         if self.joined is not writer.watches:
             self._join()
         if not self.report.in_background:
             self.flush()
 
     def write_when_due(self) -> None:
-        """Do as write() does, but inline at most every WRITE_INTERVAL."""
+        """Do as write() does, but, inline, at most every WRITE_INTERVAL."""
         if self.joined is not writer.watches:
             self._join()
         if not self.report.in_background and monotonic() >= self.due_at:
             self.flush()
 
     def flush(self) -> None:
-        """Write all that is pending now; in the background, wait for it."""
+        """Write all that is pending now; in the background, wait for the thread to do so."""
         if self.joined is not writer.watches:
             self._join()
         self.due_at = monotonic() + conf.write_interval
@@ -59,8 +59,9 @@ class Outlet:
             hand_over([self.report])
 
     def _join(self) -> None:
-        """Hang on the run, where the end of the task finds what this handle reports."""
-        self.joined = writer.watches  # which is another one in a forked child: it joins anew
+        """Attach the report to the run, where the end of the task finds it."""
+        self.joined = writer.watches  # a forked child has another one, so its handle joins anew
+        self.report.is_live = self.report.in_background
         if self.run is not None:
             reports_of(self.run).append(self.report)
         if self.report.in_background:
@@ -73,7 +74,7 @@ def has_begun(run: Any) -> bool:
 
 
 def flush(*reports: Report) -> None:
-    """Write all that is pending: inline at once, otherwise wait for one attempt of the thread."""
+    """Write all that is pending: inline at once, otherwise wait until the thread has tried once."""
     for report in in_order(reports):
         if not report.in_background:
             _write_inline(report)

@@ -54,7 +54,7 @@ def save(report: Report, *, beat: bool = False) -> None:
 
 
 def read(report: Report) -> TaskProgress | None:
-    """Return the row, or None if there is none or the database cannot be asked."""
+    """Return the row, or None if there is none or the database cannot be reached."""
     try:
         # As it is written, so that a replica that lags behind is not asked.
         with _writing(report) as rows:
