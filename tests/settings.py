@@ -33,6 +33,7 @@ def database(url: str) -> dict[str, object]:
             "TEST": {"NAME": name},
         }
     parts = urlsplit(url)
+    pooled = os.environ.get("PROGRESS_TEST_POOL") == "1"
     return {
         "ENGINE": BACKENDS[parts.scheme],
         "NAME": given or parts.path.lstrip("/"),
@@ -40,6 +41,7 @@ def database(url: str) -> dict[str, object]:
         "PASSWORD": parts.password or "",
         "HOST": parts.hostname or "",
         "PORT": parts.port or "",
+        "OPTIONS": {"pool": True} if pooled else {},
         "TEST": {"NAME": f"test_progress_widget_{os.getpid()}"},
     }
 

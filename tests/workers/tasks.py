@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,8 +15,12 @@ from django.db import transaction
 
 from progress_widget.bars import ProgressBar
 from progress_widget.models import TaskProgress
+from progress_widget.writing import background
 
 STEP = "Drying kelp..."
+
+# So that a worker at rest need not be watched for half a minute.
+background.LINGER = float(os.environ.get("PROGRESS_TEST_LINGER", "30"))
 
 
 def wait_for(path: str) -> None:
@@ -93,6 +98,52 @@ def autoretry(self):
             raise OSError("no kelp yet")
 
 
+def begin_only_the_first_time(task):
+    """Make a bar and retry; from the second run on, there is none."""
+    if task.request.retries == 0:
+        report(task, 2)
+        raise task.retry(countdown=0.2)
+
+
+@shared_task(bind=True)
+def retry_then_raise_at_once(self):
+    begin_only_the_first_time(self)
+    raise ValueError("password=hunter2")
+
+
+@shared_task(bind=True)
+def retry_then_return_at_once(self):
+    begin_only_the_first_time(self)
+
+
+@shared_task(bind=True, autoretry_for=(OSError,), default_retry_delay=0.2, max_retries=1)
+def autoretry_then_raise_at_once(self):
+    if self.request.retries == 0:
+        report(self, 2)
+    raise OSError("password=hunter2")
+
+
+@shared_task
+def open_bar(task_id):
+    ProgressBar(task_id, total=4, step=STEP).update(progress=4)
+
+
+@shared_task(bind=True)
+def open_in_called_task(self, path):
+    open_bar(self.request.id)
+    wait_for(path)
+    raise ValueError("password=hunter2")
+
+
+@shared_task(bind=True)
+def open_in_thread(self, path):
+    thread = threading.Thread(target=open_bar, args=(self.request.id,))
+    thread.start()
+    thread.join()
+    wait_for(path)
+    raise ValueError("password=hunter2")
+
+
 def run(task, path):
     bar = report(task, 1)
     wait_for(path)
@@ -102,6 +153,14 @@ def run(task, path):
 @shared_task(bind=True)
 def run_until(self, path):
     run(self, path)
+
+
+@shared_task(bind=True)
+def work_without_queries(self, path):
+    bar = ProgressBar(self.request.id, total=4, step=STEP)
+    bar.update(progress=1)
+    wait_for(path)
+    bar.update(progress=2)
 
 
 @shared_task(bind=True, acks_late=True)
@@ -205,6 +264,11 @@ def outlive_an_outage(self, path):
     while not Path(path).exists():
         bar.advance()
         time.sleep(0.001)
+
+
+@shared_task
+def count_rows():
+    return TaskProgress.objects.count()
 
 
 @shared_task

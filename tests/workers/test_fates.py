@@ -27,6 +27,9 @@ ENDS = {
     "fail() with a message": ("say_why", "failed", "0.0"),
     "retry, then success": ("retry_then_succeed", "succeeded", "100.0"),
     "autoretry, then success": ("autoretry", "succeeded", "100.0"),
+    "retry, then exception before the bar": ("retry_then_raise_at_once", "failed", "50.0"),
+    "retry, then return without a bar": ("retry_then_return_at_once", "succeeded", "100.0"),
+    "autoretry, then exception before the bar": ("autoretry_then_raise_at_once", "failed", "50.0"),
     "max retries": ("retry_for_ever", "failed", "50.0"),
     "kill -9 of the child": ("kill_own_process", "failed", "50.0"),
     "sys.exit": ("exit_process", "failed", "50.0"),
@@ -72,6 +75,21 @@ def test_exception_after_finalize_has_the_last_word(worker: Worker, seen: SeenFu
     page = Page(task_id, worker)
     ends_as(page, "failed", "100.0")
     seen("exception after finalize", page)
+
+
+@pytest.mark.parametrize("task", ["open_in_called_task", "open_in_thread"])
+def test_bar_belongs_to_its_run_wherever_it_is_opened(
+    worker: Worker, gate: Path, task: str, seen: SeenFunction
+) -> None:
+    page = worker.page(task, str(gate)).wait_for_percent("100.0")
+    state = page.state
+    gate.touch()
+
+    page.wait_for("failed")
+
+    seen(f"{task}, then exception", page)
+    assert state == "running"
+    assert row(page.task_id).attempt == 1
 
 
 def test_retry_shows_its_attempt(worker: Worker) -> None:

@@ -159,6 +159,8 @@ class Proxy:
     def __init__(self, host: str, port: int) -> None:
         self.target = (host, port)
         self.sockets: list[socket.socket] = []
+        self.flowing = threading.Event()
+        self.flowing.set()
         self.open_()
 
     def open_(self, port: int = 0) -> None:
@@ -176,6 +178,13 @@ class Proxy:
             end.close()
         self.sockets.clear()
 
+    def hang(self) -> None:
+        """Accept everything and pass on nothing, until flow()."""
+        self.flowing.clear()
+
+    def flow(self) -> None:
+        self.flowing.set()
+
     def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
@@ -187,10 +196,10 @@ class Proxy:
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(65536):
+                self.flowing.wait()
                 sink.sendall(data)
         except OSError:
             return
@@ -198,6 +207,12 @@ class Proxy:
             for end in (source, sink):
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
+
+
+def through(proxy: Proxy) -> str:
+    """Return the address of the database on the other side of a proxy."""
+    port = connection.settings_dict["PORT"]
+    return os.environ["DATABASE_URL"].replace(f":{port}/", f":{proxy.port}/")
 
 
 @pytest.fixture
@@ -214,10 +229,7 @@ def proxy() -> Iterator[Proxy]:
 def test_outage_of_the_database_is_survived(
     start_worker: StartWorker, gate: Path, proxy: Proxy, seen: SeenFunction
 ) -> None:
-    url = os.environ["DATABASE_URL"].replace(
-        f":{connection.settings_dict['PORT']}/", f":{proxy.port}/"
-    )
-    worker = start_worker(concurrency=1, env={"DATABASE_URL": url})
+    worker = start_worker(concurrency=1, env={"DATABASE_URL": through(proxy)})
     page = worker.page("outlive_an_outage", str(gate)).wait_for("running")
     wait_until(lambda: row(page.task_id).progress, "something is reported", worker)
 
@@ -234,6 +246,65 @@ def test_outage_of_the_database_is_survived(
     assert worker.output().count("could not be written") == 1
 
 
+@pytest.mark.usefixtures("needs_thread")
+def test_hanging_database_holds_no_task_for_long(
+    start_worker: StartWorker, gate: Path, proxy: Proxy, seen: SeenFunction
+) -> None:
+    worker = start_worker(concurrency=1, env={"DATABASE_URL": through(proxy)})
+    page = worker.page("work_without_queries", str(gate)).wait_for_percent("25.0")
+
+    proxy.hang()
+    gate.touch()
+    others = [worker.page("succeed") for _ in range(6)]
+    # Each would wait for the thread, one after the other.
+    wait_until(lambda: worker.output().count("succeeded in") == 7, "all have ended", patience=20)
+    proxy.flow()
+
+    page.wait_for("succeeded")
+    for other in others:
+        other.wait_for("succeeded")
+    seen("database hangs", page)
+
+
+@pytest.mark.usefixtures("needs_postgresql", "needs_thread")
+def test_end_outlives_a_database_that_is_read_only(
+    start_worker: StartWorker, gate: Path, seen: SeenFunction
+) -> None:
+    worker = start_worker(concurrency=1)
+    page = worker.page("run_until", str(gate)).wait_for_percent("25.0")
+
+    with read_only():
+        gate.touch()
+        wait_until(lambda: "could not be written" in worker.output(), "the failover is felt")
+        wait_until(lambda: "succeeded in" in worker.output(), "the task has ended")
+    page.wait_for("succeeded")
+
+    seen("database read-only, as in a failover", page)
+
+
+@contextlib.contextmanager
+def read_only() -> Iterator[None]:
+    """Make the database read-only for all but this connection, as after a failover."""
+    others = (
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+        " where datname = %s and pid <> %s"
+    )
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    pid = connection.connection.info.backend_pid
+
+    def set_for_all_others(what: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"alter database {name} {what}")
+        ask(others, pid)
+
+    with statistics() as ask:
+        set_for_all_others("set default_transaction_read_only = on")
+        try:
+            yield
+        finally:
+            set_for_all_others("reset default_transaction_read_only")
+
+
 def wait_for_seconds(seconds: float) -> None:
     """The length of an outage is what is tested: there is no event to wait for."""
     threading.Event().wait(seconds)
@@ -241,7 +312,7 @@ def wait_for_seconds(seconds: float) -> None:
 
 @pytest.mark.usefixtures("needs_postgresql", "needs_thread")
 def test_worker_at_rest_holds_no_connection(start_worker: StartWorker) -> None:
-    worker = start_worker(concurrency=2)
+    worker = start_worker(concurrency=2, env={"PROGRESS_TEST_LINGER": "0.5"})
     pages = [worker.page("track") for _ in range(4)]
     for page in pages:
         page.wait_for("succeeded")
@@ -257,6 +328,30 @@ def test_worker_at_rest_holds_no_connection(start_worker: StartWorker) -> None:
             ),
             "only the test itself is connected",
         )
+
+
+@pytest.mark.usefixtures("needs_postgresql")
+def test_pool_of_the_main_process_reaches_no_child(start_worker: StartWorker) -> None:
+    worker = start_worker(
+        concurrency=2,
+        env={"PROGRESS_TEST_POOL": "1"},
+        options=("--max-tasks-per-child", "1"),
+    )
+    for _ in range(4):  # of these the main process writes the end
+        waiting = TaskProgress.objects.create(task_id=str(uuid4()), state=State.WAITING)
+        worker.send("nobody_knows", task_id=waiting.task_id)
+        Page(waiting.task_id, worker).wait_for("failed")
+
+    for _ in range(20):
+        worker.send("count_rows")
+    wait_until(
+        lambda: len(re.findall("count_rows.*(succeeded in|raised unex)", worker.output())) == 20,
+        "each task has ended",
+        worker,
+    )
+
+    assert worker.output().count("raised unex") == 0
+    assert "INTRANS" not in worker.output()
 
 
 @pytest.mark.usefixtures("needs_postgresql")
