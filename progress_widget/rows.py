@@ -80,6 +80,8 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         state: State,
         message: str = "",
         overrule: bool = False,
+        after: float = 0.0,
+        new_attempt: bool = False,
     ) -> bool:
         """Record how an attempt went; success sets the progress to the row's total.
 

@@ -7,6 +7,7 @@ that the task has locked must not keep the worker from killing the task.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from celery import current_task, signals, states
@@ -53,9 +54,10 @@ def on_postrun(
     for report in reports:
         report.is_live = False
     own = [report for report in reports if report.task_id == task_id]
-    if not own and is_rerun(request):  # the row tells of a run before, which had a bar
-        own = [Report(task_id=task_id, in_background=not request.is_eager)]
-        reports.extend(own)
+    if is_rerun(request) and not any(report.starts for report in own):
+        # A run before may have started the row, which this one has to end.
+        own.append(Report(task_id=task_id, is_new_attempt=True, in_background=not request.is_eager))
+        reports.append(own[-1])
     outcome = outcome_of(sender, retval, state) if own else None
     if outcome is not None:
         last = next((report for report in reversed(own) if report.starts), own[-1])
@@ -86,11 +88,19 @@ def outcome_of(task: Any, retval: object, state: str | None) -> Outcome | None:
     if state == states.IGNORED:
         return None
     if state == states.RETRY:
-        return Outcome(State.RETRYING, overrule=True)
+        return Outcome(State.RETRYING, overrule=True, after=seconds_until(retval))
     redelivered = getattr(retval, "requeue", task.acks_late) and not task.request.is_eager
     if state != states.FAILURE and redelivered:
         return Outcome(State.RETRYING, overrule=True)
     return Outcome(State.FAILED, reason_of(retval), overrule=True)
+
+
+def seconds_until(retry: object) -> float:
+    """Return how long a retry is put off, which ``retry()`` takes in seconds or as a moment."""
+    when = getattr(retry, "when", None) or 0
+    if isinstance(when, datetime):
+        return max(0.0, (when - datetime.now(when.tzinfo)).total_seconds())
+    return float(when)
 
 
 def reason_of(exception: object) -> str:
@@ -103,10 +113,19 @@ def reason_of(exception: object) -> str:
     return LOST if isinstance(exception, WorkerLostError) else ""
 
 
-def on_failure(task_id: str, exception: object, **signal: object) -> None:
-    """Mark a task as failed that can't do so itself: killed, over its time limit, or rejected."""
-    if not current_task:
-        end_from_outside(task_id, Outcome(State.FAILED, reason_of(exception), overrule=True))
+def on_failure(sender: Any, task_id: str, exception: object, **signal: object) -> None:
+    """Mark a task as failed that can't do so itself: killed, over its time limit, or rejected.
+
+    Unless its message is not acknowledged even so: then it will be delivered again.
+    """
+    if current_task:
+        return
+    is_kept = sender.acks_late and not sender.acks_on_failure_or_timeout
+    if is_kept and isinstance(exception, TimeLimitExceeded):
+        outcome = Outcome(State.RETRYING, overrule=True)
+    else:
+        outcome = Outcome(State.FAILED, reason_of(exception), overrule=True)
+    end_from_outside(task_id, outcome)
 
 
 def on_revoked(request: Any, expired: bool, **signal: object) -> None:

@@ -22,6 +22,9 @@ class Outcome(NamedTuple):
     overrule: bool = False
     """Whether the queue says so, which overrules a finalize() that came too early."""
 
+    after: float = 0.0
+    """Seconds until the next attempt, if there is one."""
+
 
 class Snapshot(NamedTuple):
     """All that a handle reports, at one moment."""
@@ -84,7 +87,7 @@ class Report:
     """Whether the handle starts the row; one from ``get()`` only finds it."""
 
     is_new_attempt: bool = False
-    """Whether the start counts as an attempt."""
+    """Whether the start counts as an attempt; without a start, the end does."""
 
     attempt: int | None = None
     """The attempt that writes have to name.

@@ -128,7 +128,8 @@ def _end(report: Report) -> bool:
     if outcome is None:
         return True
     with _writing(report) as rows:
-        ended = rows.end(report.task_id, report.attempt, *outcome)
+        is_new_attempt = report.is_new_attempt and not report.starts
+        ended = rows.end(report.task_id, report.attempt, *outcome, new_attempt=is_new_attempt)
     if ended:
         report.is_fenced = True
         report.forget(outcome)

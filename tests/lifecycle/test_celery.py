@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from celery import shared_task, signals, states
 from celery.app.task import Context
 from celery.exceptions import (
     Reject,
+    Retry,
     SoftTimeLimitExceeded,
     TimeLimitExceeded,
     WorkerLostError,
 )
 from django.db import transaction
 
+from progress_widget import queues
 from progress_widget.bars import ProgressBar
+from progress_widget.lifecycle import celery
 from progress_widget.models import State, TaskProgress
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
 from progress_widget.writing.background import writer
@@ -472,3 +477,113 @@ def test_failure_within_the_tasks_own_process_is_left_to_its_end(main_process, r
     run(dry)
 
     assert seen == [State.RUNNING]
+
+
+# A run that made no bar, after one that did.
+
+
+def dry_only_the_first_time(self):
+    if self.request.retries == 0:
+        ProgressBar(self.request.id, total=10).update(progress=5)
+        raise self.retry(countdown=0, throw=True)
+
+
+def test_retried_run_that_makes_no_bar_ends_that_of_the_run_before(run):
+    run(dry_only_the_first_time)
+
+    row = rows.get()
+    assert (row.state, row.progress, row.attempt) == (State.SUCCEEDED, 10, 2)
+
+
+def test_retried_run_that_fails_before_its_bar_fails_that_of_the_run_before(run):
+    def dry(self):
+        dry_only_the_first_time(self)
+        raise ValueError
+
+    run(dry)
+
+    row = rows.get()
+    assert (row.state, row.progress, row.attempt) == (State.FAILED, 5, 2)
+
+
+def test_first_run_without_a_bar_asks_the_database_nothing(run, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        run(lambda self: None)
+
+
+@pytest.mark.parametrize(
+    ("when", "seconds"),
+    [(None, 0), (30, 30), (0.5, 0.5), (datetime(2000, 1, 1, tzinfo=timezone.utc), 0)],
+)
+def test_retry_says_how_long_it_is_put_off(when, seconds):
+    assert celery.seconds_until(Retry(when=when)) == seconds
+
+
+def test_retry_may_be_put_off_to_a_moment():
+    when = datetime.now(timezone.utc) + timedelta(hours=1)
+
+    assert 3500 < celery.seconds_until(Retry(when=when)) <= 3600
+
+
+@pytest.mark.parametrize(
+    ("acks_late", "acks_on_failure", "state"),
+    [(True, False, State.RETRYING), (True, True, State.FAILED), (False, False, State.FAILED)],
+)
+def test_time_limit_is_final_unless_the_task_is_delivered_again(
+    main_process, acks_late, acks_on_failure, state
+):
+    rows.create(task_id="kelp", attempt=1)
+    task = app.task(
+        lambda: None,
+        name="tests.limited",
+        acks_late=acks_late,
+        acks_on_failure_or_timeout=acks_on_failure,
+    )
+
+    signals.task_failure.send(sender=task, task_id="kelp", exception=TimeLimitExceeded(1))
+    main_process()
+
+    assert rows.get().state == state
+    app.tasks.pop("tests.limited")
+
+
+# Where a bar is opened.
+
+
+def test_bar_that_a_called_task_opens_is_that_of_the_run(run):
+    @shared_task(name="tests.helper")
+    def helper(task_id):
+        ProgressBar(task_id, total=4).update(progress=4)
+
+    def dry(self):
+        helper(self.request.id)
+        seen.append((rows.get().attempt, rows.get().is_finished))
+        raise ValueError
+
+    seen = []
+    run(dry)
+
+    assert seen == [(1, False)]
+    assert rows.get().state == State.FAILED
+
+
+def test_run_is_forgotten_when_it_is_over(run):
+    def dry(self):
+        seen.append(queues.current_run("kelp") is self.request._get_current_object())
+
+    seen = []
+    run(dry)
+
+    assert seen == [True]
+    assert queues.current_run("kelp") is None
+
+
+def test_eager_task_leaves_the_run_that_called_it(run):
+    def outer(self):
+        run(lambda self: None, task_id="inner")
+        seen.append(queues.current_run("other").id)
+
+    seen = []
+    run(outer)
+
+    assert seen == ["kelp"]
