@@ -10,14 +10,8 @@ from django.utils import timezone
 from progress_widget import queues
 from progress_widget.conf import conf
 from progress_widget.models import TaskProgress, has_heartbeat
-from progress_widget.reading.fragments import (
-    Fragment,
-    Moment,
-    Version,
-    fragment_of,
-    in_language,
-    is_late,
-)
+from progress_widget.reading.fragments import Fragment, Version, fragment_of, in_language
+from progress_widget.reading.moments import Moment, is_late
 from progress_widget.reading.tickets import Ticket
 
 
