@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from django.db import IntegrityError, connections, models, transaction
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce, Least
-from django.utils import timezone
 
+from progress_widget.clock import NOW, converted, offset
 from progress_widget.states import ENDED, State
 from progress_widget.texts import COMPLETE
 
@@ -31,17 +31,17 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         Returns:
             The attempt that all later writes must name.
         """
-        now = timezone.now()
         values: dict[str, Any] = {
             "total": total,
             "step": step,
             "progress": 0,
             "state": State.RUNNING,
             "message": "",
-            "started_at": now,
-            "updated_at": now,
+            "started_at": NOW,
+            "updated_at": NOW,
             "finished_at": None,
         }
+        made = {"task_id": task_id, "attempt": int(new_attempt), "created_at": NOW} | values
         begun_again = values | {"attempt": F("attempt") + int(new_attempt)}
         self._for_write = True
         rows = self.filter(task_id=task_id)
@@ -49,7 +49,7 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
             if not rows.update(**begun_again):
                 try:
                     with transaction.atomic(using=self.db):
-                        self.create(task_id=task_id, attempt=int(new_attempt), **values)
+                        self.create(**made)
                 except IntegrityError:  # somebody else's insert came first
                     rows.update(**begun_again)
             return rows.values_list("attempt", flat=True).get()
@@ -64,7 +64,7 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         Returns:
             Whether a row was there to be written.
         """
-        values: dict[str, Any] = {"updated_at": timezone.now()}
+        values: dict[str, Any] = {"updated_at": NOW}
         if changes:
             values["state"] = State.RUNNING
         for name in changes.keys() & {"total", "step"}:
@@ -95,9 +95,8 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         replaced = [State.SUCCEEDED] if overrule else []
         if state == State.CANCELLED:
             replaced.append(State.FAILED)
-        now = timezone.now()
-        values: dict[str, Any] = {"state": state, "updated_at": now}
-        values["finished_at"] = now if state in ENDED else None
+        values: dict[str, Any] = {"state": state, "updated_at": NOW}
+        values["finished_at"] = NOW if state in ENDED else None
         if state == State.SUCCEEDED:
             reached = Coalesce(F("total"), F("progress"))
             values |= {"total": reached, "progress": reached, "step": COMPLETE}
@@ -142,10 +141,19 @@ class TaskProgressManager(_Manager["TaskProgress"]):
     """Adds the look-up that pages and polls make."""
 
     def for_tasks(self, task_ids: Iterable[str]) -> dict[str, TaskProgress]:
-        """Return a row for each id, in one query; an unsaved WAITING one where there is none."""
+        """Return a row for each id, in one query; an unsaved WAITING one where there is none.
+
+        ``now`` of a row that is there is the database's time, when it was asked.
+        """
         wanted = list(dict.fromkeys(task_ids))
-        rows = self.raw(_select(self.model, self.db, len(wanted)), wanted) if wanted else ()
-        found: dict[str, TaskProgress] = {row.task_id: row for row in rows}
+        alias = self.db
+        connection = connections[alias]
+        sql = _select(self.model, alias, len(wanted), offset(connection))
+        found: dict[str, TaskProgress] = {}
+        now = None
+        for row in self.raw(sql, wanted, using=alias) if wanted else ():
+            now = row.now = now or converted(row.now, connection)
+            found[row.task_id] = row
         return {
             task_id: found.get(task_id) or self.model(task_id=task_id, state=State.WAITING)
             for task_id in wanted
@@ -153,11 +161,16 @@ class TaskProgressManager(_Manager["TaskProgress"]):
 
 
 @lru_cache
-def _select(model: type[TaskProgress], alias: str, count: int) -> str:
-    """Return ``filter(task_id__in=...)`` as SQL: compiling it takes longer than to run it."""
+def _select(model: type[TaskProgress], alias: str, count: int, offset: int) -> str:
+    """Return ``filter(task_id__in=...)`` as SQL: compiling it takes longer than to run it.
+
+    Args:
+        offset: The clock's, which is part of the SQL.
+    """
+    now, _ = model._base_manager.using(alias).query.get_compiler(alias).compile(NOW)
     quoted = connections[alias].ops.quote_name
     columns = ", ".join(quoted(str(field.column)) for field in model._meta.concrete_fields)
     return (
-        f"SELECT {columns} FROM {quoted(model._meta.db_table)}"  # noqa: S608  # only names
+        f"SELECT {columns}, {now} AS {quoted('now')} FROM {quoted(model._meta.db_table)}"  # noqa: S608  # only names
         f" WHERE {quoted('task_id')} IN ({', '.join(['%s'] * count)})"
     )

@@ -161,6 +161,7 @@ def test_start_begins_again_and_counts_the_attempt():
         message="no",
         attempt=1,
         label="Kelp",
+        created_at=timezone.now() - timedelta(hours=1),
         finished_at=timezone.now(),
     )
 
@@ -241,7 +242,8 @@ def test_news_heals_a_row_that_a_late_signal_called_retrying():
 
 
 def test_news_of_nothing_says_only_that_the_task_is_alive():
-    before = make(state=State.RETRYING, progress=4, step="Drying", attempt=1)
+    long_ago = timezone.now() - timedelta(hours=1)
+    before = make(state=State.RETRYING, progress=4, step="Drying", attempt=1, updated_at=long_ago)
 
     assert save()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
+
+from django.conf import settings
 
 from progress_widget.models import TaskProgress
 from progress_widget.reading.tickets import Ticket
@@ -13,8 +15,11 @@ from progress_widget.states import State
 class Moment(NamedTuple):
     """When a fragment is made, and what the settings say of it."""
 
-    now: datetime
-    """Aware, but naive where USE_TZ is off."""
+    now: datetime | None
+    """By the clock that wrote the row's times, and aware or naive as they are.
+
+    None where that clock has not been read: then nothing is called late.
+    """
 
     patience: timedelta
     """STALLED_AFTER."""
@@ -25,11 +30,16 @@ class Moment(NamedTuple):
     has_heartbeat: bool
     """Whether a task's bar gives signs of life."""
 
+    def of(self, row: TaskProgress) -> Moment:
+        """Return this moment by the clock of a row; without a row, by this process's."""
+        return self if row._state.adding else self._replace(now=row.now)
+
 
 def is_late(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
     """Whether the task has waited for longer than STALLED_AFTER."""
-    waited = moment.now - waiting_since(row, ticket, moment)
-    return row.state == State.WAITING and waited > moment.patience
+    if row.state != State.WAITING or moment.now is None:
+        return False
+    return moment.now - waiting_since(row, ticket) > moment.patience
 
 
 def is_stalled(row: TaskProgress, moment: Moment) -> bool:
@@ -37,13 +47,14 @@ def is_stalled(row: TaskProgress, moment: Moment) -> bool:
 
     Only a task's own bar that is written in the background gives any.
     """
+    if moment.now is None or row.state != State.RUNNING:
+        return False
     is_silent = moment.now - row.updated_at > moment.patience
-    return is_silent and row.state == State.RUNNING and row.attempt > 0 and moment.has_heartbeat
+    return is_silent and row.attempt > 0 and moment.has_heartbeat
 
 
-def waiting_since(row: TaskProgress, ticket: Ticket, moment: Moment) -> datetime:
+def waiting_since(row: TaskProgress, ticket: Ticket) -> datetime:
     """Return when the row was made or, where there is none, when the page was rendered."""
     if not row._state.adding:
         return row.created_at
-    # As now is: aware, or naive where USE_TZ is off.
-    return datetime.fromtimestamp(ticket.rendered_at, tz=moment.now.tzinfo)
+    return datetime.fromtimestamp(ticket.rendered_at, tz=timezone.utc if settings.USE_TZ else None)

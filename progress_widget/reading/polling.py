@@ -18,9 +18,10 @@ from progress_widget.reading.tickets import Ticket
 def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
     """Return the fragment for each ticket and what its page shows."""
     rows = TaskProgress.objects.for_tasks(ticket.task_id for ticket, _ in polls)
-    moment = present()
+    here = present()
     fragments = []
     for ticket, shown in polls:
+        moment = here.of(rows[ticket.task_id])
         row = _known(rows[ticket.task_id], ticket, moment)
         with in_language(ticket.language):
             fragments.append(fragment_of(row, ticket, moment, shown=shown))
@@ -28,7 +29,7 @@ def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
 
 
 def present() -> Moment:
-    """Return the present moment, and what the settings say of it."""
+    """Return the present moment by this process's clock, and what the settings say of it."""
     return Moment(
         now=timezone.now(),
         patience=timedelta(seconds=conf.stalled_after),

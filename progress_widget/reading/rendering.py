@@ -65,7 +65,7 @@ def progressbar(
     if not may_view(request, ticket):
         return render(refusal(), new_key(), on_page=True)
     if isinstance(task, TaskProgress):
-        fragment = fragment_of(task, ticket, present())
+        fragment = fragment_of(task, ticket, present().of(task))
     else:
         [fragment] = look_up([(ticket, None)])
     token = tickets.sign(ticket)

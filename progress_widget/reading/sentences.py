@@ -36,7 +36,7 @@ def message_of(row: TaskProgress, state: str, ticket: Ticket, moment: Moment) ->
     if state == State.WAITING:
         if not is_late(row, ticket, moment):
             return ""
-        return gettext(LATE) % {"time": _clock(waiting_since(row, ticket, moment), moment.now)}
+        return gettext(LATE) % {"time": _clock(waiting_since(row, ticket), moment.now)}
     if state == STALLED:
         return gettext(SILENT) % {"time": _clock(row.updated_at, moment.now)}
     if state == UNKNOWN:
@@ -66,8 +66,9 @@ def as_percent_of(percent: float) -> str:
     return gettext("%(number)s%%") % {"number": number_format(percent, 1)}
 
 
-def _clock(moment: datetime, now: datetime) -> str:
+def _clock(moment: datetime, now: datetime | None) -> str:
     """Return the clock time, with the date if that is another day's."""
+    now = now or moment
     if timezone.is_aware(now):  # as with USE_TZ
         moment, now = timezone.localtime(moment), timezone.localtime(now)
     time = date_format(moment, "TIME_FORMAT")

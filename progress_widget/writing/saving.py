@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from django.db import Error, IntegrityError, connections, router, transaction
-from django.utils import timezone
 
+from progress_widget.clock import NOW
 from progress_widget.models import TaskProgress
 from progress_widget.rows import TaskProgressQuerySet
 from progress_widget.writing.reports import Report
@@ -149,6 +149,8 @@ def _restore(report: Report) -> None:
             total=snapshot.total.value,
             progress=snapshot.progress,
             step=snapshot.step.value,
-            started_at=timezone.now(),
+            created_at=NOW,
+            started_at=NOW,
+            updated_at=NOW,
         )
         report.written = snapshot
