@@ -48,8 +48,19 @@ class Conf:
 
     @property
     def stalled_after(self) -> float:
-        """Seconds of silence after which a page says that there is no news of the task."""
+        """Seconds of silence after which a page says that there is no news of the task.
+
+        Of a task that gives signs of life, that is; of any other after SILENT_AFTER.
+        """
         return float(self._get("STALLED_AFTER", 30))
+
+    @property
+    def silent_after(self) -> float:
+        """Seconds of silence after which a page says so of what gives no signs of life.
+
+        These are inline writes, shared bars, rows made by hand, and a retry that is awaited.
+        """
+        return float(self._get("SILENT_AFTER", 600))
 
     @property
     def retention_days(self) -> float:

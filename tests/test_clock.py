@@ -95,6 +95,21 @@ def test_row_that_is_put_back_has_the_times_of_the_database(clock_that_is_off, b
     assert {abs(row.now - time) < timedelta(minutes=1) for time in times_of(row)} == {True}
 
 
+# Silence heals.
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_silent_row_heals_at_the_next_write(page_bar, poll, bar_in, attempt):
+    start()
+    rows.update(attempt=attempt, updated_at=NOW - timedelta(seconds=601))
+    silent = page_bar("kelp")
+    rows.save_changes("kelp", attempt, {"progress": 1})
+
+    healed = bar_in(poll(silent))
+
+    assert (silent["data-state"], healed["data-state"]) == ("stalled", "running")
+
+
 # A web server's clock is off.
 
 

@@ -24,6 +24,9 @@ class Moment(NamedTuple):
     patience: timedelta
     """STALLED_AFTER."""
 
+    long_patience: timedelta
+    """SILENT_AFTER."""
+
     interval_ms: int
     """POLL_INTERVAL, in milliseconds."""
 
@@ -43,14 +46,16 @@ def is_late(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
 
 
 def is_stalled(row: TaskProgress, moment: Moment) -> bool:
-    """Whether the task should have given a sign of life by now, and has not.
+    """Whether nothing has been heard for long of what should go on.
 
-    Only a task's own bar that is written in the background gives any.
+    How long, that depends on whether the row is kept alive: a task's own bar gives signs of life
+    while it runs, if it is written in the background.
     """
-    if moment.now is None or row.state != State.RUNNING:
+    if moment.now is None or row.state not in (State.RUNNING, State.RETRYING) or row.is_finished:
         return False
-    is_silent = moment.now - row.updated_at > moment.patience
-    return is_silent and row.attempt > 0 and moment.has_heartbeat
+    is_kept_alive = row.state == State.RUNNING and row.attempt > 0 and moment.has_heartbeat
+    patience = moment.patience if is_kept_alive else moment.long_patience
+    return moment.now - row.updated_at > patience
 
 
 def waiting_since(row: TaskProgress, ticket: Ticket) -> datetime:

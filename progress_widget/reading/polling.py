@@ -33,6 +33,7 @@ def present() -> Moment:
     return Moment(
         now=timezone.now(),
         patience=timedelta(seconds=conf.stalled_after),
+        long_patience=timedelta(seconds=conf.silent_after),
         interval_ms=round(conf.poll_interval * 1000),
         has_heartbeat=has_heartbeat(),
     )
