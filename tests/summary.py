@@ -18,9 +18,9 @@ on a real worker, and the seconds from opening the page. The pool is prefork whe
 named. Where STALLED_AFTER decides, the test had set it to 2 or 3 seconds. `worker_lost_wait` is 2
 seconds; with Celery's own 10 the loss of a pool's process was seen after 3 seconds on RabbitMQ and
 after 11 without a server. What never started had a row made for it beforehand (revoke before start,
-expired, unregistered task); without one the page says that the task waits, unless a result backend
-knows better. The page of the exception after `finalize()` was opened after both: one that polls in
-between sees the success and asks no more. What needs which server:
+expired, unregistered task); without one the page says that nothing has been reported yet, unless a
+result backend knows better. The page of the exception after `finalize()` was opened after both: one
+that polls in between sees the success and asks no more. What needs which server:
 
 - RabbitMQ: delivery again after the loss of the whole worker. The SQLite broker removes a
   message when it is received; Redis delivers again only after minutes.

@@ -152,7 +152,8 @@ def in_language(language: str) -> AbstractContextManager[None]:
 
 
 def _state_of(row: TaskProgress, moment: Moment, shown: Version | None) -> str:
-    if row._state.adding and shown is not None and shown.state != State.WAITING:
+    is_absent = row._state.adding and row.state == State.WAITING
+    if is_absent and shown is not None and shown.state != State.WAITING:
         return UNKNOWN
     if row.is_finished and not row.is_ended:
         return State.SUCCEEDED.value  # a shared bar that nobody ends

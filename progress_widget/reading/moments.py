@@ -11,6 +11,9 @@ from progress_widget.models import TaskProgress
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
 
+ASKED_AFTER = timedelta(seconds=5)
+"""How long a page waits for a row before the queue is asked; less if STALLED_AFTER is less."""
+
 
 class Moment(NamedTuple):
     """When a fragment is made, and what the settings say of it."""
@@ -40,9 +43,7 @@ class Moment(NamedTuple):
 
 def is_late(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
     """Whether the task has waited for longer than STALLED_AFTER."""
-    if row.state != State.WAITING or moment.now is None:
-        return False
-    return moment.now - waiting_since(row, ticket) > moment.patience
+    return row.state == State.WAITING and _has_waited(row, ticket, moment, moment.patience)
 
 
 def is_stalled(row: TaskProgress, moment: Moment) -> bool:
@@ -58,8 +59,19 @@ def is_stalled(row: TaskProgress, moment: Moment) -> bool:
     return moment.now - row.updated_at > patience
 
 
+def is_worth_asking(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
+    """Whether the queue may know more than the row: there is none, or it is silent."""
+    if row._state.adding:
+        return _has_waited(row, ticket, moment, min(moment.patience, ASKED_AFTER))
+    return is_stalled(row, moment)
+
+
 def waiting_since(row: TaskProgress, ticket: Ticket) -> datetime:
     """Return when the row was made or, where there is none, when the page was rendered."""
     if not row._state.adding:
         return row.created_at
     return datetime.fromtimestamp(ticket.rendered_at, tz=timezone.utc if settings.USE_TZ else None)
+
+
+def _has_waited(row: TaskProgress, ticket: Ticket, moment: Moment, patience: timedelta) -> bool:
+    return moment.now is not None and moment.now - waiting_since(row, ticket) > patience

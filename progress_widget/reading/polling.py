@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from datetime import timedelta
 
 from django.utils import timezone
@@ -11,21 +12,31 @@ from progress_widget import queues
 from progress_widget.conf import conf
 from progress_widget.models import TaskProgress, has_heartbeat
 from progress_widget.reading.fragments import Fragment, Version, fragment_of, in_language
-from progress_widget.reading.moments import Moment, is_late
+from progress_widget.reading.moments import Moment, is_worth_asking
 from progress_widget.reading.tickets import Ticket
+from progress_widget.states import State
 
 
 def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
     """Return the fragment for each ticket and what its page shows."""
     rows = TaskProgress.objects.for_tasks(ticket.task_id for ticket, _ in polls)
     here = present()
-    fragments = []
-    for ticket, shown in polls:
-        moment = here.of(rows[ticket.task_id])
-        row = _known(rows[ticket.task_id], ticket, moment)
-        with in_language(ticket.language):
-            fragments.append(fragment_of(row, ticket, moment, shown=shown))
-    return fragments
+    return [shown_of(rows[ticket.task_id], ticket, here, shown=shown) for ticket, shown in polls]
+
+
+def shown_of(
+    row: TaskProgress, ticket: Ticket, here: Moment, *, shown: Version | None = None
+) -> Fragment:
+    """Return what a bar shows of a row, in the language of its page.
+
+    Args:
+        here: As ``present()`` tells it.
+        shown: What the page shows; None for a page that shows nothing yet.
+    """
+    moment = here.of(row)
+    known = _known(row, ticket, moment)
+    with in_language(ticket.language):
+        return fragment_of(known, ticket, moment, shown=shown)
 
 
 def present() -> Moment:
@@ -40,8 +51,17 @@ def present() -> Moment:
 
 
 def _known(row: TaskProgress, ticket: Ticket, moment: Moment) -> TaskProgress:
-    """Return the row, or what the queue knows of a task that has long had none."""
-    if not row._state.adding or not is_late(row, ticket, moment):
+    """Return the row; of a task that has not been heard of for long, as its queue has it end."""
+    if not is_worth_asking(row, ticket, moment):
         return row
-    state = queues.result(ticket.task_id)
-    return row if state is None else TaskProgress(task_id=row.task_id, state=state, total=0)
+    state = queues.result(row.task_id)
+    return row if state is None else _ended(row, state)
+
+
+def _ended(row: TaskProgress, state: State) -> TaskProgress:
+    """Return what the row would be if it knew of this end; the row itself stays as it is."""
+    ended = copy(row)
+    ended.state, ended.message = state, ""
+    if state == State.SUCCEEDED:
+        ended.total = ended.progress = row.progress if row.total is None else row.total
+    return ended

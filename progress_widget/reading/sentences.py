@@ -12,7 +12,7 @@ from progress_widget.models import TaskProgress
 from progress_widget.reading.moments import Moment, is_late, waiting_since
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
-from progress_widget.texts import AGAIN, ERROR, GONE, LATE, REASONS, SILENT, TEXTS
+from progress_widget.texts import AGAIN, ERROR, GONE, LATE, REASONS, SILENT, TEXTS, UNREPORTED
 
 STALLED = "stalled"
 UNKNOWN = "unknown"
@@ -20,6 +20,8 @@ UNKNOWN = "unknown"
 
 def text_of(row: TaskProgress, state: str) -> str:
     """Return what is going on, in a few words."""
+    if state == State.WAITING and row._state.adding:
+        return gettext(UNREPORTED)  # whether it has been started, no row tells
     text = gettext(TEXTS[state]) if state in TEXTS else state
     if state == State.RETRYING:
         return text % {"number": number_format(row.attempt + 1)}

@@ -91,7 +91,8 @@ def test_numbers_stand_where_they_say_more_than_the_percentage(row, numbers):
         (saved(step="Complete", state=State.SUCCEEDED), "Complete"),
         (saved(step="Drying", state=State.FAILED), "Failed"),
         (saved(step="Drying", state=State.CANCELLED), "Cancelled"),
-        (absent(), "Waiting to start"),
+        (absent(), "No progress reported yet"),
+        (saved(state=State.WAITING), "Waiting to start"),
     ],
 )
 def test_text_says_what_is_going_on(row, text):
