@@ -140,6 +140,24 @@ def test_for_tasks_gives_a_waiting_row_where_none_is(django_assert_num_queries):
     assert (found["absent"].state, found["absent"].pk) == (State.WAITING, None)
 
 
+@pytest.mark.parametrize("other", ["KELP", "kelp ", "kélp"])
+def test_for_tasks_finds_a_task_by_its_exact_id(other):
+    # MariaDB's usual collation takes all of these for the same.
+    make(task_id="kelp")
+
+    found = rows.for_tasks([other, "kelp"])
+
+    assert (found[other].pk, found["kelp"].state) == (None, State.RUNNING)
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="Other databases tell them apart")
+def test_mariadb_takes_ids_that_differ_only_in_case_for_the_same():
+    make(task_id="kelp")
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        make(task_id="KELP")
+
+
 def start(**values) -> int:
     return rows.start("kelp", **{"total": 10, "step": "", "new_attempt": True} | values)
 
