@@ -245,8 +245,8 @@ class ProgressBar:
         )
 
     def _found(self) -> Report:
-        row = TaskProgress.objects.filter(task_id=self.task_id).first()
-        if row is None:
+        row = TaskProgress.objects.for_tasks([self.task_id])[self.task_id]
+        if row.pk is None:
             raise DoesNotExist(self.task_id)
         if row.is_ended:
             self._ended = row.state

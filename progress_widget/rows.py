@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from django.db import IntegrityError, connections, models, transaction
+from django.db import IntegrityError, connections, models, router, transaction
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce, Least
 
@@ -143,10 +143,11 @@ class TaskProgressManager(_Manager["TaskProgress"]):
     def for_tasks(self, task_ids: Iterable[str]) -> dict[str, TaskProgress]:
         """Return a row for each id, in one query; an unsaved WAITING one where there is none.
 
-        ``now`` of a row that is there is the database's time, when it was asked.
+        It asks where rows are written, since a replica may lag. ``now`` of a row that is there is
+        the database's time, when it was asked.
         """
         wanted = list(dict.fromkeys(task_ids))
-        alias = self.db
+        alias = self._db or router.db_for_write(self.model)
         connection = connections[alias]
         sql = _select(self.model, alias, len(wanted), offset(connection))
         found: dict[str, TaskProgress] = {}

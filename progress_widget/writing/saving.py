@@ -55,7 +55,7 @@ def save(report: Report, *, beat: bool = False) -> None:
 
 def read(report: Report) -> TaskProgress | None:
     """Return the row, or None if there is none or the database cannot be asked."""
-    alias = router.db_for_read(TaskProgress)
+    alias = router.db_for_write(TaskProgress)  # a replica may lag
     rows = TaskProgress.objects.using(alias).filter(task_id=report.task_id)
     try:
         if not connections[alias].in_atomic_block:
