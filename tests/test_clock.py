@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
+from django.db.utils import ConnectionHandler
 from django.utils import timezone
 
-from progress_widget.clock import NOW
+from progress_widget.clock import NOW, converted
 from progress_widget.models import State, TaskProgress
 from progress_widget.writing.reports import Report
 from progress_widget.writing.saving import save
@@ -219,3 +220,28 @@ def test_times_are_right_in_a_database_that_keeps_those_of_another_zone(monkeypa
     row = rows.for_tasks(["kelp"])["kelp"]
 
     assert is_the_time(row)
+
+
+# On databases that these tests may not be running on.
+
+
+@pytest.mark.parametrize("time_zone", [None, "Asia/Tokyo"])
+def test_clock_of_sqlite_is_right_in_its_own_time_zone(time_zone):
+    engine = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "TIME_ZONE": time_zone}
+    sqlite = ConnectionHandler({"default": engine})["default"]
+    sql, params = NOW.as_sqlite(None, sqlite)
+    with sqlite.cursor() as cursor:
+        [told] = cursor.execute(f"SELECT {sql}", params).fetchone()
+    sqlite.connection.close()
+
+    now = converted(told, sqlite)
+
+    assert abs(timezone.now() - now) < timedelta(minutes=1)
+
+
+def test_clock_of_mariadb_is_reckoned_from_utc(monkeypatch):
+    monkeypatch.setitem(vars(connection), "timezone", ZoneInfo("Asia/Tokyo"))
+
+    sql, _ = NOW.as_mysql(None, connection)
+
+    assert sql == "(UTC_TIMESTAMP(6) + INTERVAL 32400 SECOND)"
