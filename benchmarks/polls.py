@@ -341,10 +341,10 @@ def parts() -> dict[str, Call]:
 
     ticket = tickets.Ticket(task_id=task_id(POLLED), language="en-us")
     token = tickets.sign(ticket)
-    row = TaskProgress.objects.get(task_id=ticket.task_id)
+    row = TaskProgress.objects.for_tasks([ticket.task_id])[ticket.task_id]
 
     def new() -> Fragment:
-        return fragment_of(row, ticket, present())
+        return fragment_of(row, ticket, present().of(row))
 
     return {
         "reading a token": lambda: tickets.read(token),

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from progress_widget import exceptions, queues
 from progress_widget.exceptions import DoesNotExist
 from progress_widget.measures import percent_of, percent_text
-from progress_widget.models import MAX_NUMBER, MESSAGE_LENGTH, has_heartbeat
+from progress_widget.models import MAX_NUMBER, MESSAGE_LENGTH
 from progress_widget.states import State
 from progress_widget.texts import cropped
-from progress_widget.writing.flushing import Outlet, has_begun
+from progress_widget.writing.flushing import Outlet, has_begun, is_in_background
 from progress_widget.writing.reports import Outcome, Report, Snapshot
 from progress_widget.writing.saving import read
 from progress_widget.writing.values import step_of, task_id_of, total_of, whole_number
@@ -241,13 +241,13 @@ class ProgressBar:
             task_id=self.task_id,
             starts=True,
             is_new_attempt=self._is_own and not has_begun(self._run),
-            in_background=self._in_background(),
+            in_background=is_in_background(self._run),
             total=total_of(total),
             step=step_of(step),
         )
 
     def _found(self) -> Report:
-        report = Report(task_id=self.task_id, in_background=self._in_background())
+        report = Report(task_id=self.task_id, in_background=is_in_background(self._run))
         row = read(report)
         if row is None and not report.is_failing:
             raise DoesNotExist(self.task_id)
@@ -256,9 +256,3 @@ class ProgressBar:
         if row.is_ended:
             self._ended = row.state
         return Report.found(row, in_background=report.in_background)
-
-    def _in_background(self) -> bool:
-        try:
-            return self._run is not None and not self._run.is_eager and has_heartbeat()
-        except Exception:  # whatever a router raises: an inline write will log it
-            return False

@@ -15,7 +15,7 @@ from django.urls import NoReverseMatch, reverse
 
 from progress_widget.conf import PREFIX, conf
 
-POSITIVE = ("POLL_INTERVAL", "WRITE_INTERVAL", "STALLED_AFTER", "RETENTION_DAYS")
+POSITIVE = ("POLL_INTERVAL", "WRITE_INTERVAL", "STALLED_AFTER", "SILENT_AFTER", "RETENTION_DAYS")
 REQUEST = "django.template.context_processors.request"
 
 

@@ -48,8 +48,19 @@ class Conf:
 
     @property
     def stalled_after(self) -> float:
-        """Seconds without a report or a heartbeat after which a page says so."""
+        """Seconds without a report or a heartbeat after which a page says so.
+
+        This is for a task that gives signs of life; for all others there is SILENT_AFTER.
+        """
         return float(self._get("STALLED_AFTER", 30))
+
+    @property
+    def silent_after(self) -> float:
+        """Seconds of silence after which a page says so of what gives no signs of life.
+
+        These are inline writes, shared bars, rows made by hand, and a retry that is awaited.
+        """
+        return float(self._get("SILENT_AFTER", 600))
 
     @property
     def retention_days(self) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import connections, models, router
 from django.db.models import F, Q
 from django.utils import timezone
@@ -53,6 +55,9 @@ class TaskProgress(models.Model):
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     updated_at = models.DateTimeField(_("updated at"), default=timezone.now)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+
+    now: datetime | None = None
+    """The database's time when ``for_tasks()`` read the row; other queries do not ask for it."""
 
     objects = TaskProgressManager()
 

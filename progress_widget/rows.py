@@ -1,16 +1,17 @@
-"""All rules for writing rows and looking them up."""
+"""Every rule by which rows are written and looked up."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from django.db import IntegrityError, connections, models, transaction
+from django.db import IntegrityError, connections, models, router, transaction
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce, Least
-from django.utils import timezone
 
+from progress_widget.clock import NOW, converted, offset
 from progress_widget.states import ENDED, State
 from progress_widget.texts import COMPLETE
 
@@ -19,29 +20,29 @@ if TYPE_CHECKING:
 
 
 class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
-    """All writes of rows. A write names its attempt, so an old run changes nothing."""
+    """Every write and look-up of rows. A write names its attempt, so an old run changes nothing."""
 
     def start(self, task_id: str, *, total: int | None, step: str, new_attempt: bool) -> int:
         """Start the row, or start it over.
 
         Args:
             total: None means unknown.
-            new_attempt: Whether this is a new run by a queue; such runs are counted.
+            new_attempt: Whether this is another run by a queue; these are counted.
 
         Returns:
             The attempt that all later writes must name.
         """
-        now = timezone.now()
         values: dict[str, Any] = {
             "total": total,
             "step": step,
             "progress": 0,
             "state": State.RUNNING,
             "message": "",
-            "started_at": now,
-            "updated_at": now,
+            "started_at": NOW,
+            "updated_at": NOW,
             "finished_at": None,
         }
+        made = {"task_id": task_id, "attempt": int(new_attempt), "created_at": NOW} | values
         begun_again = values | {"attempt": F("attempt") + int(new_attempt)}
         self._for_write = True
         rows = self.filter(task_id=task_id)
@@ -49,8 +50,8 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
             if not rows.update(**begun_again):
                 try:
                     with transaction.atomic(using=self.db):
-                        self.create(task_id=task_id, attempt=int(new_attempt), **values)
-                except IntegrityError:  # another insert came first
+                        self.create(**made)
+                except IntegrityError:  # somebody else's insert came first
                     rows.update(**begun_again)
             return rows.values_list("attempt", flat=True).get()
 
@@ -59,12 +60,12 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
 
         Args:
             changes: Any of ``progress`` (to set), ``added`` (on top), ``total``, ``step``. Without
-                any, the write only shows that the task is alive.
+                any, the row learns only that its task is alive.
 
         Returns:
-            Whether there was a row to write to.
+            Whether a row was there to be written.
         """
-        values: dict[str, Any] = {"updated_at": timezone.now()}
+        values: dict[str, Any] = {"updated_at": NOW}
         if changes:
             values["state"] = State.RUNNING
         for name in changes.keys() & {"total", "step"}:
@@ -83,23 +84,26 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         after: float = 0.0,
         new_attempt: bool = False,
     ) -> bool:
-        """Record how an attempt went; success sets the progress to the row's total.
+        """Record how an attempt went; success counts as having reached the row's total.
 
         Args:
             attempt: None means whichever the row is at.
-            state: One that ends the row, or RETRYING.
-            message: The reason, for people.
+            state: Any that ends the row, or RETRYING.
+            message: Why, for people.
             overrule: Whether the queue says so, which overrules a finalize() that came too early.
+            after: Seconds until the next attempt, from when on there may be silence.
+            new_attempt: Whether the attempt has not been counted at a start.
 
         Returns:
-            Whether there was a row to write to.
+            Whether a row was there to be written.
         """
         replaced = [State.SUCCEEDED] if overrule else []
         if state == State.CANCELLED:
             replaced.append(State.FAILED)
-        now = timezone.now()
-        values: dict[str, Any] = {"state": state, "updated_at": now}
-        values["finished_at"] = now if state in ENDED else None
+        values: dict[str, Any] = {"state": state, "updated_at": _later(after)}
+        values["finished_at"] = NOW if state in ENDED else None
+        if new_attempt:
+            values["attempt"] = F("attempt") + 1
         if state == State.SUCCEEDED:
             reached = Coalesce(F("total"), F("progress"))
             values |= {"total": reached, "progress": reached, "step": COMPLETE}
@@ -114,6 +118,14 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         if attempt is not None:
             rows = rows.filter(attempt=attempt)
         return rows.exclude(state__in=[state for state in ENDED if state not in but])
+
+
+def _later(seconds: float) -> Any:
+    """Return the expression for a moment that is to come."""
+    if not seconds:
+        return NOW
+    delay = Value(timedelta(seconds=seconds), output_field=models.DurationField())
+    return models.ExpressionWrapper(NOW + delay, output_field=models.DateTimeField())
 
 
 def _clamped(changes: Mapping[str, Any]) -> Any:
@@ -141,18 +153,26 @@ _Manager = models.Manager.from_queryset(TaskProgressQuerySet)
 
 
 class TaskProgressManager(_Manager["TaskProgress"]):
-    """Adds the look-up that pages and polls use."""
+    """Adds the look-up that pages and polls make."""
 
     def for_tasks(self, task_ids: Iterable[Any]) -> dict[Any, TaskProgress]:
         """Return a row for each id, in one query; an unsaved WAITING one where there is none.
 
+        It queries the database that rows are written to, since a replica may lag. The ``now`` of a
+        row that is there is that database's time of the query.
+
         Args:
-            task_ids: Text, or whatever becomes it, such as UUIDs; the answer has them as they are.
+            task_ids: Text, or what becomes text, such as UUIDs; the keys of the answer.
         """
         wanted = {task_id: str(task_id) for task_id in task_ids}
-        sql = _select(self.model, self.db, len(wanted))
-        rows = self.raw(sql, list(wanted.values())) if wanted else ()
-        found: dict[str, TaskProgress] = {row.task_id: row for row in rows}
+        alias = self._db or router.db_for_write(self.model)
+        connection = connections[alias]
+        sql = _select(self.model, alias, len(wanted), offset(connection))
+        found: dict[str, TaskProgress] = {}
+        now = None
+        for row in self.raw(sql, list(wanted.values()), using=alias) if wanted else ():
+            now = row.now = now or converted(row.now, connection)
+            found[row.task_id] = row
         return {
             task_id: found.get(text) or self.model(task_id=text, state=State.WAITING)
             for task_id, text in wanted.items()
@@ -160,11 +180,16 @@ class TaskProgressManager(_Manager["TaskProgress"]):
 
 
 @lru_cache
-def _select(model: type[TaskProgress], alias: str, count: int) -> str:
-    """Return ``filter(task_id__in=...)`` as SQL: compiling it takes longer than running it."""
+def _select(model: type[TaskProgress], alias: str, count: int, offset: int) -> str:
+    """Return ``filter(task_id__in=...)`` as SQL: compiling it takes longer than to run it.
+
+    Args:
+        offset: The clock's, which is part of the SQL.
+    """
+    now, _ = model._base_manager.using(alias).query.get_compiler(alias).compile(NOW)
     quoted = connections[alias].ops.quote_name
     columns = ", ".join(quoted(str(field.column)) for field in model._meta.concrete_fields)
     return (
-        f"SELECT {columns} FROM {quoted(model._meta.db_table)}"  # noqa: S608  # only names
+        f"SELECT {columns}, {now} AS {quoted('now')} FROM {quoted(model._meta.db_table)}"  # noqa: S608  # only names
         f" WHERE {quoted('task_id')} IN ({', '.join(['%s'] * count)})"
     )

@@ -32,6 +32,7 @@ SILENT = gettext_noop(
 GONE = gettext_noop("The record of its progress has been deleted.")
 AGAIN = gettext_noop("The last attempt did not succeed. The next one will start by itself.")
 
+UNREPORTED = gettext_noop("No progress reported yet")
 PROGRESS = gettext_noop("Progress")
 REFRESH = gettext_noop("Refresh")
 TEXTS = {

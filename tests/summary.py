@@ -18,9 +18,10 @@ on a real worker, and the seconds since the page was opened. The pool is prefork
 named. Where STALLED_AFTER matters, the test had set it to 2 or 3 seconds. `worker_lost_wait` is 2
 seconds; with Celery's default of 10, the loss of a pool process was seen after 3 seconds on
 RabbitMQ and after 11 without a server. Tasks that never started (revoked before start, expired,
-unregistered) had a row created beforehand; without one, the page says that the task is waiting,
-unless a result backend knows better. The page for the exception after `finalize()` was opened after
-both: one that polls in between sees the success and stops polling. What needs which server:
+unregistered) had a row created beforehand; without one, the page says that nothing has been
+reported yet, unless a result backend knows better. The page for the exception after `finalize()`
+was opened after both: one that polls in between sees the success and stops polling. What needs
+which server:
 
 - RabbitMQ: redelivery after the loss of the whole worker. The SQLite broker removes a message when
   it is received; Redis redelivers only after minutes.

@@ -127,6 +127,13 @@ def test_get_of_an_unknown_task_raises():
     assert caught.value.task_id == "kelp"
 
 
+def test_bar_is_found_by_its_exact_id_only():
+    ProgressBar("kelp", total=10)
+
+    with pytest.raises(ProgressBar.exceptions.DoesNotExist):  # on MariaDB, too
+        ProgressBar.get("KELP")
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("progress", 7), ("total", 20), ("total", None), ("step", "Packing")]
 )

@@ -32,7 +32,7 @@ def test_included_urls_are_fine():
     assert check_urls(None) == []
 
 
-NUMBERS = ["POLL_INTERVAL", "WRITE_INTERVAL", "STALLED_AFTER", "RETENTION_DAYS"]
+NUMBERS = ["POLL_INTERVAL", "WRITE_INTERVAL", "STALLED_AFTER", "SILENT_AFTER", "RETENTION_DAYS"]
 
 
 @pytest.mark.parametrize("name", NUMBERS)

@@ -10,6 +10,7 @@ DEFAULTS = {
     "background_writes": True,
     "can_view": None,
     "stalled_after": 30.0,
+    "silent_after": 600.0,
     "retention_days": 7.0,
 }
 

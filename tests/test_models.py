@@ -141,6 +141,24 @@ def test_for_tasks_gives_a_waiting_row_where_none_is(django_assert_num_queries):
     assert (found["absent"].state, found["absent"].pk) == (State.WAITING, None)
 
 
+@pytest.mark.parametrize("other", ["KELP", "kelp ", "kélp"])
+def test_for_tasks_finds_a_task_by_its_exact_id(other):
+    # MariaDB's usual collation takes all of these for the same.
+    make(task_id="kelp")
+
+    found = rows.for_tasks([other, "kelp"])
+
+    assert (found[other].pk, found["kelp"].state) == (None, State.RUNNING)
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="Other databases tell them apart")
+def test_mariadb_takes_ids_that_differ_only_in_case_for_the_same():
+    make(task_id="kelp")
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        make(task_id="KELP")
+
+
 def start(**values) -> int:
     return rows.start("kelp", **{"total": 10, "step": "", "new_attempt": True} | values)
 
@@ -162,6 +180,7 @@ def test_start_begins_again_and_counts_the_attempt():
         message="no",
         attempt=1,
         label="Kelp",
+        created_at=timezone.now() - timedelta(hours=1),
         finished_at=timezone.now(),
     )
 
@@ -242,7 +261,8 @@ def test_news_heals_a_row_that_a_late_signal_called_retrying():
 
 
 def test_news_of_nothing_says_only_that_the_task_is_alive():
-    before = make(state=State.RETRYING, progress=4, step="Drying", attempt=1)
+    long_ago = timezone.now() - timedelta(hours=1)
+    before = make(state=State.RETRYING, progress=4, step="Drying", attempt=1, updated_at=long_ago)
 
     assert save()
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from bs4 import BeautifulSoup
 from django.core import signing
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 
 from progress_widget.models import State, TaskProgress
 
@@ -419,50 +420,167 @@ def test_poll_speaks_the_language_of_the_page(page_bar, poll, bar_in, row):
     assert "33,3" in fragment.text
 
 
-# A task that never got a row.
+# What the result backend knows.
 
 
 @pytest.fixture
-def late_bar(page_bar, settings):
-    """Return a page that has shown a waiting bar for a long time."""
-    bar = page_bar("kelp")
-    settings.PROGRESS_WIDGET_STALLED_AFTER = 1e-6
-    return bar
+def backend(monkeypatch):
+    """Be a result backend that knows this of every task, and tells what it was asked."""
+    asked = []
+
+    def backend(state):
+        monkeypatch.setattr(
+            "progress_widget.queues.result", lambda task_id: asked.append(task_id) or state
+        )
+        return asked
+
+    return backend
+
+
+@pytest.fixture
+def wait(monkeypatch):
+    """Let the time go by for which a task without a row is waited for."""
+
+    def wait(seconds):
+        now = timezone.now
+        monkeypatch.setattr("django.utils.timezone.now", lambda: now() + timedelta(seconds=seconds))
+
+    return wait
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
-def test_bar_that_waits_long_ends_as_the_backend_says(late_bar, poll, bar_in, monkeypatch, state):
-    monkeypatch.setattr("progress_widget.queues.result", lambda task_id: state)
+def test_bar_without_a_row_ends_as_the_backend_says(page_bar, poll, bar_in, backend, wait, state):
+    backend(state)
+    bar = page_bar("kelp")
+    wait(7)
 
-    response = poll(late_bar)
+    response = poll(bar)
 
     assert bar_in(response)["data-state"] == state
     assert hx_attributes(response) == []
     assert not TaskProgress.objects.exists()
 
 
-def test_bar_that_waits_long_waits_on_when_the_backend_knows_nothing(
-    late_bar, poll, bar_in, monkeypatch
-):
-    monkeypatch.setattr("progress_widget.queues.result", lambda task_id: None)
+def test_failure_of_a_bar_without_a_row_has_no_percentage(page_bar, poll, bar_in, backend, wait):
+    backend(State.FAILED)
+    bar = page_bar("kelp")
+    wait(7)
 
-    response = poll(late_bar)
+    ended = bar_in(poll(bar))
+
+    assert "data-percent" not in ended.attrs
+    assert "Something went wrong." in ended.text
+
+
+def test_bar_that_waits_long_waits_on_when_the_backend_knows_nothing(
+    page_bar, poll, bar_in, backend, wait
+):
+    backend(None)
+    bar = page_bar("kelp")
+    wait(32)
+
+    response = poll(bar)
 
     assert bar_in(response)["data-state"] == State.WAITING
     assert "Waiting since" in response.content.decode()
 
 
-def test_backend_is_not_asked_early_nor_where_there_is_a_row(page_bar, poll, monkeypatch, settings):
-    asked = []
-    monkeypatch.setattr("progress_widget.queues.result", asked.append)
-    early, with_row = page_bar("kelp"), page_bar("waiting")
-    TaskProgress.objects.create(task_id="waiting", state=State.WAITING)
-    gone = page_bar(TaskProgress.objects.create(task_id="gone", total=10))
-    TaskProgress.objects.filter(task_id="gone").delete()
+def test_backend_is_asked_before_the_wait_is_called_long(page_bar, poll, backend, wait):
+    asked = backend(None)
+    bar = page_bar("kelp")
+    wait(3)
+    early = poll(bar)
+    at_first = list(asked)
+    wait(4)
 
-    poll(early)
-    settings.PROGRESS_WIDGET_STALLED_AFTER = 1e-6
-    poll(with_row)
-    poll(gone)
+    later = poll(bar)
 
+    assert (early.status_code, at_first) == (204, [])
+    assert (later.status_code, asked) == (204, ["kelp"])
+
+
+def test_backend_is_asked_no_later_than_a_wait_is_long(page_bar, poll, backend, wait, settings):
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 1
+    asked = backend(None)
+    bar = page_bar("kelp")
+    wait(3)
+
+    poll(bar)
+
+    assert asked == ["kelp"]
+
+
+def test_backend_is_not_asked_where_a_row_waits_or_runs(page_bar, backend, row):
+    asked = backend(State.SUCCEEDED)
+    rows.create(task_id="waiting", state=State.WAITING, created_at=timezone.now() - timedelta(1))
+
+    states = [page_bar(task_id)["data-state"] for task_id in ("waiting", "kelp")]
+
+    assert states == ["waiting", "running"]
     assert asked == []
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.RETRYING])
+@pytest.mark.parametrize(
+    ("end", "percent", "said"),
+    [
+        (State.SUCCEEDED, "100.0", "10 of 10"),
+        (State.FAILED, "50.0", "Something went wrong."),
+        (State.CANCELLED, "50.0", "Cancelled"),
+    ],
+)
+def test_silent_row_ends_as_the_backend_says(
+    page_bar, poll, bar_in, row, backend, state, end, percent, said
+):
+    bar = page_bar(row)
+    rows.update(state=state, updated_at=timezone.now() - timedelta(1), message="of old")
+    before = rows.values().get()
+    backend(end)
+
+    response = poll(bar)
+
+    ended = bar_in(response)
+    assert (ended["data-state"], ended["data-percent"]) == (end, percent)
+    assert said in ended.text
+    assert "of old" not in ended.text
+    assert hx_attributes(response) == []
+    assert rows.values().get() == before
+
+
+def test_silent_row_without_a_total_succeeds_with_what_it_had(page_bar, row, backend):
+    rows.update(total=None, updated_at=timezone.now() - timedelta(1))
+    backend(State.SUCCEEDED)
+
+    ended = page_bar("kelp")
+
+    assert (ended["data-state"], ended["data-percent"]) == ("succeeded", "100.0")
+    assert "5 of 5" in ended.text
+
+
+def test_silent_row_stays_silent_when_the_backend_knows_nothing(page_bar, row, backend):
+    rows.update(updated_at=timezone.now() - timedelta(1))
+    asked = backend(None)
+
+    assert page_bar("kelp")["data-state"] == "stalled"
+    assert asked == ["kelp"]
+
+
+def test_row_that_a_page_was_given_is_not_changed_by_what_the_backend_knows(page_bar, row, backend):
+    rows.update(updated_at=timezone.now() - timedelta(1))
+    given = rows.for_tasks(["kelp"])["kelp"]
+    backend(State.SUCCEEDED)
+
+    shown = page_bar(given)["data-state"]
+
+    assert (shown, given.state, given.progress) == ("succeeded", State.RUNNING, 5)
+
+
+def test_row_that_has_vanished_has_ended_as_the_backend_says(
+    page_bar, poll, bar_in, row, backend, wait
+):
+    bar = page_bar(row)
+    rows.all().delete()
+    backend(State.SUCCEEDED)
+    wait(7)
+
+    assert bar_in(poll(bar))["data-state"] == "succeeded"

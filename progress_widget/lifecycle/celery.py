@@ -120,8 +120,8 @@ def on_failure(sender: Any, task_id: str, exception: object, **signal: object) -
     """
     if current_task:
         return
-    is_kept = sender.acks_late and not sender.acks_on_failure_or_timeout
-    if is_kept and isinstance(exception, TimeLimitExceeded):
+    is_late = isinstance(exception, TimeLimitExceeded) and getattr(sender, "acks_late", False)
+    if is_late and not sender.acks_on_failure_or_timeout:
         outcome = Outcome(State.RETRYING, overrule=True)
     else:
         outcome = Outcome(State.FAILED, reason_of(exception), overrule=True)

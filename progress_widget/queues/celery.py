@@ -37,8 +37,9 @@ def end_run(request: Any) -> None:
     """Note that it does not any more; an eager task leaves the task that called it."""
     if _here.get() is request:
         _here.set(request.progress_outer_run)
-    if _runs.get(request.id) is request:
-        del _runs[request.id]
+    task_id = request.id
+    if _runs.get(task_id) is request:
+        del _runs[task_id]
 
 
 def current_run(task_id: str) -> Any:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
-from django.utils import timezone, translation
-from django.utils.formats import date_format, number_format
+from django.utils import translation
 from django.utils.translation import get_language, gettext
 
 from progress_widget.models import TaskProgress
+from progress_widget.reading.moments import Moment, is_late, is_stalled
+from progress_widget.reading.sentences import (
+    STALLED,
+    UNKNOWN,
+    as_percent_of,
+    message_of,
+    numbers_of,
+    text_of,
+)
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
-from progress_widget.texts import AGAIN, ERROR, GONE, LATE, REASONS, SILENT, TEXTS
+from progress_widget.texts import TEXTS
 
-STALLED = "stalled"
-UNKNOWN = "unknown"
 REFUSED = "refused"
 SLOWEST_MS = 10_000
 
@@ -95,22 +100,6 @@ class Fragment:
         return Version(self.attempt, self.state, tenths, digest)
 
 
-class Moment(NamedTuple):
-    """When a fragment is made, and the settings that apply."""
-
-    now: datetime
-    """Aware, or naive if USE_TZ is off."""
-
-    patience: timedelta
-    """STALLED_AFTER."""
-
-    interval_ms: int
-    """POLL_INTERVAL, in milliseconds."""
-
-    has_heartbeat: bool
-    """Whether a task's bar gives signs of life."""
-
-
 def fragment_of(
     row: TaskProgress, ticket: Ticket, moment: Moment, *, shown: Version | None = None
 ) -> Fragment:
@@ -126,14 +115,14 @@ def fragment_of(
     interval_ms = ticket.interval_ms or moment.interval_ms
     return Fragment(
         state=state,
-        text=_text_of(row, state),
+        text=text_of(row, state),
         is_finished=row.is_finished,
         attempt=row.attempt,
         percent=percent,
-        as_percent="" if percent is None else _as_percent(percent),
-        numbers=_numbers_of(row) if has_begun else "",
+        as_percent="" if percent is None else as_percent_of(percent),
+        numbers=numbers_of(row) if has_begun else "",
         label=ticket.label or row.label,
-        message=_message_of(row, state, ticket, moment),
+        message=message_of(row, state, ticket, moment),
         interval_ms=max(interval_ms, min(interval_ms * 5, SLOWEST_MS)) if is_slow else interval_ms,
     )
 
@@ -155,12 +144,6 @@ def announcement(fragment: Fragment, shown: Version | None) -> str:
     return ""
 
 
-def is_late(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
-    """Whether the task has been waiting for longer than STALLED_AFTER."""
-    waited = moment.now - _waiting_since(row, ticket, moment)
-    return row.state == State.WAITING and waited > moment.patience
-
-
 def in_language(language: str) -> AbstractContextManager[None]:
     """Activate a language for a while, unless it is active already; "" means none."""
     if language == (get_language() or ""):
@@ -169,79 +152,9 @@ def in_language(language: str) -> AbstractContextManager[None]:
 
 
 def _state_of(row: TaskProgress, moment: Moment, shown: Version | None) -> str:
-    if row._state.adding and shown is not None and shown.state != State.WAITING:
+    is_absent = row._state.adding and row.state == State.WAITING
+    if is_absent and shown is not None and shown.state != State.WAITING:
         return UNKNOWN
     if row.is_finished and not row.is_ended:
         return State.SUCCEEDED.value  # a shared bar that nobody ends
-    return STALLED if _is_stalled(row, moment) else str(row.state)
-
-
-def _is_stalled(row: TaskProgress, moment: Moment) -> bool:
-    """Whether the task should have given a sign of life by now, and has not.
-
-    Only a task's own bar, if written in the background, gives any.
-    """
-    is_silent = moment.now - row.updated_at > moment.patience
-    return is_silent and row.state == State.RUNNING and row.attempt > 0 and moment.has_heartbeat
-
-
-def _text_of(row: TaskProgress, state: str) -> str:
-    text = gettext(TEXTS[state]) if state in TEXTS else state
-    if state == State.RETRYING:
-        return text % {"number": number_format(row.attempt + 1)}
-    if state != State.RUNNING:
-        return text
-    if row.attempt < 2:
-        return row.step or text
-    attempt = gettext("Attempt %(number)s") % {"number": number_format(row.attempt)}
-    return ": ".join(filter(None, (attempt, row.step)))
-
-
-def _message_of(row: TaskProgress, state: str, ticket: Ticket, moment: Moment) -> str:
-    if state == State.WAITING:
-        if not is_late(row, ticket, moment):
-            return ""
-        return gettext(LATE) % {"time": _clock(_waiting_since(row, ticket, moment), moment.now)}
-    if state == STALLED:
-        return gettext(SILENT) % {"time": _clock(row.updated_at, moment.now)}
-    if state == UNKNOWN:
-        return gettext(GONE)
-    if state == State.RETRYING:
-        return gettext(AGAIN)
-    reason = row.message or (ERROR if state == State.FAILED else "")
-    return gettext(reason) if reason in REASONS else reason
-
-
-def _numbers_of(row: TaskProgress) -> str:
-    if row.total == 100 or not row.progress:
-        return ""
-    progress = number_format(row.progress)
-    if row.total is None:
-        return progress
-    return gettext("%(progress)s of %(total)s") % {
-        "progress": progress,
-        "total": number_format(row.total),
-    }
-
-
-def _as_percent(percent: float) -> str:
-    # Translators: a percentage; some languages put a space before the sign.
-    return gettext("%(number)s%%") % {"number": number_format(percent, 1)}
-
-
-def _waiting_since(row: TaskProgress, ticket: Ticket, moment: Moment) -> datetime:
-    if not row._state.adding:
-        return row.created_at
-    # Like now: aware, or naive if USE_TZ is off.
-    return datetime.fromtimestamp(ticket.rendered_at, tz=moment.now.tzinfo)
-
-
-def _clock(then: datetime, now: datetime) -> str:
-    """Return the clock time, with the date unless that is today's."""
-    if timezone.is_aware(now):  # USE_TZ is on
-        then, now = timezone.localtime(then), timezone.localtime(now)
-    time = date_format(then, "TIME_FORMAT")
-    if then.date() == now.date():
-        return time
-    # Not SHORT_DATETIME_FORMAT: where a language has none, Django uses the American one.
-    return f"{date_format(then, 'SHORT_DATE_FORMAT')} {time}"
+    return STALLED if is_stalled(row, moment) else str(row.state)

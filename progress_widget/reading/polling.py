@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from datetime import timedelta
 
 from django.utils import timezone
@@ -10,14 +11,8 @@ from django.utils import timezone
 from progress_widget import queues
 from progress_widget.conf import conf
 from progress_widget.models import TaskProgress, has_heartbeat
-from progress_widget.reading.fragments import (
-    Fragment,
-    Moment,
-    Version,
-    fragment_of,
-    in_language,
-    is_late,
-)
+from progress_widget.reading.fragments import Fragment, Version, fragment_of, in_language
+from progress_widget.reading.moments import Moment, is_worth_asking
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
 
@@ -25,28 +20,48 @@ from progress_widget.states import State
 def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
     """Return a fragment for each ticket, given what its page shows."""
     rows = TaskProgress.objects.for_tasks(ticket.task_id for ticket, _ in polls)
-    moment = present()
-    fragments = []
-    for ticket, shown in polls:
-        row = rows[ticket.task_id]
-        if row._state.adding and (shown is None or shown.state == State.WAITING):
-            row = _known(row, ticket, moment)
-        with in_language(ticket.language):
-            fragments.append(fragment_of(row, ticket, moment, shown=shown))
-    return fragments
+    here = present()
+    return [shown_of(rows[ticket.task_id], ticket, here, shown=shown) for ticket, shown in polls]
+
+
+def shown_of(
+    row: TaskProgress, ticket: Ticket, here: Moment, *, shown: Version | None = None
+) -> Fragment:
+    """Return what a bar shows of a row, in the language of its page.
+
+    Args:
+        here: As ``present()`` tells it.
+        shown: What the page shows; None for a page that shows nothing yet.
+    """
+    moment = here.of(row)
+    known = _known(row, ticket, moment)
+    with in_language(ticket.language):
+        return fragment_of(known, ticket, moment, shown=shown)
 
 
 def present() -> Moment:
-    """Return the present moment, with the settings that apply."""
+    """Return the present moment by this process's clock, and what the settings say of it."""
     return Moment(
         now=timezone.now(),
         patience=timedelta(seconds=conf.stalled_after),
+        long_patience=timedelta(seconds=conf.silent_after),
         interval_ms=max(1, round(conf.poll_interval * 1000)),
         has_heartbeat=has_heartbeat(),
     )
 
 
 def _known(row: TaskProgress, ticket: Ticket, moment: Moment) -> TaskProgress:
-    """Return the row, or what the queue knows about a task that has been without one for long."""
-    state = queues.result(ticket.task_id) if is_late(row, ticket, moment) else None
-    return row if state is None else TaskProgress(task_id=row.task_id, state=state, total=0)
+    """Return the row; of a task that has not been heard of for long, as its queue has it end."""
+    if not is_worth_asking(row, ticket, moment):
+        return row
+    state = queues.result(row.task_id)
+    return row if state is None else _ended(row, state)
+
+
+def _ended(row: TaskProgress, state: State) -> TaskProgress:
+    """Return what the row would be if it knew of this end; the row itself stays as it is."""
+    ended = copy(row)
+    ended.state, ended.message = state, ""
+    if state == State.SUCCEEDED:
+        ended.total = ended.progress = row.progress if row.total is None else row.total
+    return ended

@@ -18,8 +18,8 @@ from django.utils.translation import get_language, gettext
 from progress_widget.models import TASK_ID_LENGTH, TaskProgress
 from progress_widget.reading import tickets
 from progress_widget.reading.access import may_view, user_of
-from progress_widget.reading.fragments import Fragment, fragment_of, refusal
-from progress_widget.reading.polling import look_up, present
+from progress_widget.reading.fragments import Fragment, refusal
+from progress_widget.reading.polling import look_up, present, shown_of
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
 from progress_widget.texts import PROGRESS, REFRESH, cropped
@@ -64,7 +64,7 @@ def progressbar(
     if not may_view(request, ticket):
         return render(refusal(), new_key(), on_page=True)
     if isinstance(task, TaskProgress):
-        fragment = fragment_of(task, ticket, present())
+        fragment = shown_of(task, ticket, present())
     else:
         [fragment] = look_up([(ticket, None)])
     token = tickets.sign(ticket)

@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 from progress_widget.conf import conf
+from progress_widget.models import has_heartbeat
 from progress_widget.writing.background import writer
 from progress_widget.writing.reports import Report, in_order, reports_of
 from progress_widget.writing.saving import in_transaction, log_failure, save
@@ -66,6 +67,14 @@ class Outlet:
             reports_of(self.run).append(self.report)
         if self.report.in_background:
             writer.watch(self.report)
+
+
+def is_in_background(run: Any) -> bool:
+    """Whether the thread writes what is reported in this run, which may be None."""
+    try:
+        return run is not None and not run.is_eager and has_heartbeat()
+    except Exception:  # whatever a router raises: the inline write will log it
+        return False
 
 
 def has_begun(run: Any) -> bool:

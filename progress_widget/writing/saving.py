@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from django.db import IntegrityError, connections, router, transaction
-from django.utils import timezone
 
+from progress_widget.clock import NOW
 from progress_widget.models import TaskProgress
 from progress_widget.rows import TaskProgressQuerySet
 from progress_widget.writing.reports import Report
@@ -56,9 +56,9 @@ def save(report: Report, *, beat: bool = False) -> None:
 def read(report: Report) -> TaskProgress | None:
     """Return the row, or None if there is none or the database cannot be reached."""
     try:
-        # As it is written, so that a replica that lags behind is not asked.
-        with _writing(report) as rows:
-            return rows.filter(task_id=report.task_id).first()
+        with _writing(report):
+            row = TaskProgress.objects.for_tasks([report.task_id])[report.task_id]
+            return None if row.pk is None else row
     except Exception:  # whatever the database, its driver or a router raises
         log_failure(report)
         return None
@@ -152,6 +152,8 @@ def _restore(report: Report) -> None:
             total=snapshot.total.value,
             progress=snapshot.progress,
             step=snapshot.step.value,
-            started_at=timezone.now(),
+            created_at=NOW,
+            started_at=NOW,
+            updated_at=NOW,
         )
         report.written = snapshot

@@ -507,8 +507,11 @@ def test_retried_run_that_fails_before_its_bar_fails_that_of_the_run_before(run)
 
 
 def test_first_run_without_a_bar_asks_the_database_nothing(run, django_assert_num_queries):
+    def ordinary(self):
+        pass
+
     with django_assert_num_queries(0):
-        run(lambda self: None)
+        run(ordinary)
 
 
 @pytest.mark.parametrize(
@@ -533,8 +536,12 @@ def test_time_limit_is_final_unless_the_task_is_delivered_again(
     main_process, acks_late, acks_on_failure, state
 ):
     rows.create(task_id="kelp", attempt=1)
+
+    def limited():
+        pass
+
     task = app.task(
-        lambda: None,
+        limited,
         name="tests.limited",
         acks_late=acks_late,
         acks_on_failure_or_timeout=acks_on_failure,
@@ -569,7 +576,7 @@ def test_bar_that_a_called_task_opens_is_that_of_the_run(run):
 
 def test_run_is_forgotten_when_it_is_over(run):
     def dry(self):
-        seen.append(queues.current_run("kelp") is self.request._get_current_object())
+        seen.append(queues.current_run("kelp") is self.request)
 
     seen = []
     run(dry)
@@ -579,8 +586,11 @@ def test_run_is_forgotten_when_it_is_over(run):
 
 
 def test_eager_task_leaves_the_run_that_called_it(run):
+    def inner(self):
+        pass
+
     def outer(self):
-        run(lambda self: None, task_id="inner")
+        run(inner, task_id="inner")
         seen.append(queues.current_run("other").id)
 
     seen = []

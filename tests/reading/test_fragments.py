@@ -91,7 +91,8 @@ def test_numbers_stand_where_they_say_more_than_the_percentage(row, numbers):
         (saved(step="Complete", state=State.SUCCEEDED), "Complete"),
         (saved(step="Drying", state=State.FAILED), "Failed"),
         (saved(step="Drying", state=State.CANCELLED), "Cancelled"),
-        (absent(), "Waiting to start"),
+        (absent(), "No progress reported yet"),
+        (saved(state=State.WAITING), "Waiting to start"),
     ],
 )
 def test_text_says_what_is_going_on(row, text):
@@ -326,17 +327,50 @@ def test_how_long_a_silence_is_long_is_a_setting(settings):
     assert is_stalled(61)
 
 
-@pytest.mark.parametrize("state", [state for state in State if state != State.RUNNING])
-def test_only_what_runs_can_stall(state):
-    assert not is_stalled(state=state)
+ENDLESS = {State.RUNNING, State.RETRYING}
 
 
-def test_row_that_no_run_owns_never_stalls():
-    assert not is_stalled(attempt=0)
+@pytest.mark.parametrize("state", [state for state in State if state not in ENDLESS])
+def test_only_what_should_go_on_can_stall(state):
+    assert not is_stalled(86_400, state=state)
 
 
-def test_nothing_stalls_without_a_heartbeat():
-    assert not is_stalled(has_heartbeat=False)
+NOT_KEPT_ALIVE = [{"attempt": 0}, {"has_heartbeat": False}, {"state": State.RETRYING}]
+
+
+@pytest.mark.parametrize("values", NOT_KEPT_ALIVE, ids=str)
+@pytest.mark.parametrize(("seconds", "expected"), [(601, True), (599, False), (-5, False)])
+def test_what_gives_no_signs_of_life_is_stalled_after_a_longer_silence(values, seconds, expected):
+    assert is_stalled(seconds, **values) == expected
+
+
+@pytest.mark.parametrize("values", NOT_KEPT_ALIVE, ids=str)
+def test_how_long_the_longer_silence_is_is_a_setting(settings, values):
+    settings.PROGRESS_WIDGET_SILENT_AFTER = 60
+
+    assert not is_stalled(59, **values)
+    assert is_stalled(61, **values)
+
+
+def test_longer_silence_does_not_count_for_what_is_kept_alive(settings):
+    settings.PROGRESS_WIDGET_SILENT_AFTER = 1
+
+    assert not is_stalled(29)
+
+
+def test_row_that_is_full_and_that_nobody_ends_is_not_stalled():
+    assert fragment(saved(attempt=0, progress=10), now=later(86_400)).state == "succeeded"
+
+
+def test_retry_that_does_not_come_is_no_longer_promised():
+    row = saved(state=State.RETRYING)
+
+    before, after = fragment(row, now=later(599)), fragment(row, now=later(601))
+
+    assert "The next one will start by itself." in before.message
+    assert (after.state, after.text) == ("stalled", "No news")
+    assert after.message.startswith("No news since noon")
+    assert (after.interval_ms, after.is_finished) == (5000, False)
 
 
 # Projects without time zones.

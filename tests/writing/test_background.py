@@ -23,11 +23,11 @@ from django.db import (
     transaction,
 )
 
-from progress_widget import bars
 from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress
 from progress_widget.rows import TaskProgressQuerySet
 from progress_widget.writing import background as module
+from progress_widget.writing import flushing
 from progress_widget.writing.flushing import flush
 from progress_widget.writing.reports import Outcome, Report
 from progress_widget.writing.values import Assigned
@@ -46,7 +46,7 @@ def background(transactional_db, settings, monkeypatch) -> Iterator[module.Write
 
     An SQLite file allows the thread as long as the test has no transaction.
     """
-    monkeypatch.setattr(bars, "has_heartbeat", lambda: True)
+    monkeypatch.setattr(flushing, "has_heartbeat", lambda: True)
     monkeypatch.setattr(module, "LINGER", 0)
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
     yield module.writer

@@ -1,0 +1,80 @@
+"""What a bar says of a row, in the active language."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext
+
+from progress_widget.models import TaskProgress
+from progress_widget.reading.moments import Moment, is_late, waiting_since
+from progress_widget.reading.tickets import Ticket
+from progress_widget.states import State
+from progress_widget.texts import AGAIN, ERROR, GONE, LATE, REASONS, SILENT, TEXTS, UNREPORTED
+
+STALLED = "stalled"
+UNKNOWN = "unknown"
+
+
+def text_of(row: TaskProgress, state: str) -> str:
+    """Return what is going on, in a few words."""
+    if state == State.WAITING and row._state.adding:
+        return gettext(UNREPORTED)  # whether it has been started, no row tells
+    text = gettext(TEXTS[state]) if state in TEXTS else state
+    if state == State.RETRYING:
+        return text % {"number": number_format(row.attempt + 1)}
+    if state != State.RUNNING:
+        return text
+    if row.attempt < 2:
+        return row.step or text
+    attempt = gettext("Attempt %(number)s") % {"number": number_format(row.attempt)}
+    return ": ".join(filter(None, (attempt, row.step)))
+
+
+def message_of(row: TaskProgress, state: str, ticket: Ticket, moment: Moment) -> str:
+    """Return what a person should know besides, and can do."""
+    if state == State.WAITING:
+        if not is_late(row, ticket, moment):
+            return ""
+        return gettext(LATE) % {"time": _clock(waiting_since(row, ticket), moment.now)}
+    if state == STALLED:
+        return gettext(SILENT) % {"time": _clock(row.updated_at, moment.now)}
+    if state == UNKNOWN:
+        return gettext(GONE)
+    if state == State.RETRYING:
+        return gettext(AGAIN)
+    reason = row.message or (ERROR if state == State.FAILED else "")
+    return gettext(reason) if reason in REASONS else reason
+
+
+def numbers_of(row: TaskProgress) -> str:
+    """Return how much of how much, where that says more than the percentage."""
+    if row.total == 100 or not row.progress:
+        return ""
+    progress = number_format(row.progress)
+    if row.total is None:
+        return progress
+    return gettext("%(progress)s of %(total)s") % {
+        "progress": progress,
+        "total": number_format(row.total),
+    }
+
+
+def as_percent_of(percent: float) -> str:
+    """Return a percentage with the digits of the language."""
+    # Translators: a percentage; some languages put a space before the sign.
+    return gettext("%(number)s%%") % {"number": number_format(percent, 1)}
+
+
+def _clock(moment: datetime, now: datetime | None) -> str:
+    """Return the clock time, with the date if that is another day's."""
+    now = now or moment
+    if timezone.is_aware(now):  # as with USE_TZ
+        moment, now = timezone.localtime(moment), timezone.localtime(now)
+    time = date_format(moment, "TIME_FORMAT")
+    if moment.date() == now.date():
+        return time
+    # Not SHORT_DATETIME_FORMAT: where a language has none, Django takes the American one.
+    return f"{date_format(moment, 'SHORT_DATE_FORMAT')} {time}"
