@@ -1,0 +1,210 @@
+"""Some forty kinds of task at once, and faults: no page may lie, and no task be harmed.
+
+Seeded: a failure names its seed. `make chaos SEEDS="1 2 3" SECONDS=120` runs longer, with all
+faults.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from celery import Celery, current_app
+from django.db import connection
+
+from tests.workers.chaos_faults import Faults, HangingProxy
+from tests.workers.chaos_judge import STALLED_AFTER, Judge, Watched, complaints
+from tests.workers.chaos_kinds import KINDS, Kind
+from tests.workers.chaos_oracle import VARIABLE, Oracle
+from tests.workers.conftest import Page, StartWorker, Worker
+
+pytestmark = pytest.mark.xdist_group("chaos")
+
+SEEDS = [int(seed) for seed in os.environ.get("PROGRESS_CHAOS_SEEDS", "1").split()]
+SECONDS = float(os.environ.get("PROGRESS_CHAOS_SECONDS", "0"))
+PATIENCE = 60.0
+"""Within how many seconds the tasks of one round are over, on a machine that is busy."""
+PAUSE = 0.1
+
+
+@pytest.fixture
+def proxy() -> Iterator[HangingProxy | None]:
+    """A way to the database that the worker goes; none to SQLite."""
+    given = connection.settings_dict
+    if not given["PORT"]:
+        yield None
+        return
+    proxy = HangingProxy(given["HOST"], int(given["PORT"]))
+    yield proxy
+    proxy.flows.set()
+    proxy.cut()
+
+
+@pytest.fixture
+def oracle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Oracle:
+    path = tmp_path / "oracle"
+    monkeypatch.setenv(VARIABLE, str(path))
+    return Oracle(path)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> str:
+    (tmp_path / "results").mkdir()
+    return os.environ.get("REDIS_URL") or f"file://{tmp_path / 'results'}"
+
+
+@pytest.fixture
+def worker(
+    start_worker: StartWorker,
+    oracle: Oracle,
+    proxy: HangingProxy | None,
+    results: str,
+    settings: Any,
+) -> Worker:
+    settings.PROGRESS_WIDGET_STALLED_AFTER = STALLED_AFTER
+    env = {"PROGRESS_TEST_RESULTS": results}
+    if proxy:
+        port = connection.settings_dict["PORT"]
+        env["DATABASE_URL"] = os.environ["DATABASE_URL"].replace(f":{port}/", f":{proxy.port}/")
+    return start_worker(app="chaos_app", broker=best_broker(), env=env)
+
+
+def best_broker() -> str:
+    for name, variable in (("rabbitmq", "RABBITMQ_URL"), ("redis", "REDIS_URL")):
+        if os.environ.get(variable):
+            return name
+    return "sqlite"
+
+
+@pytest.fixture
+def publisher(worker: Worker, results: str) -> Iterator[Celery]:
+    """The Celery app of the web process: it publishes, and asks the result backend."""
+    before = current_app._get_current_object()
+    app = Celery("web", broker=worker.app.conf.broker_url, backend=results, set_as_current=True)
+    app.conf.task_default_queue = worker.queue
+    yield app
+    before.set_current()
+    app.close()
+
+
+class Field:
+    """Where the tasks of one seed run and the pages watch."""
+
+    def __init__(self, seed: int, worker: Worker, app: Celery, judge: Judge) -> None:
+        self.random = Random(seed)
+        self.worker, self.app, self.judge = worker, app, judge
+        self.watched: list[Watched] = []
+
+    def play(self) -> None:
+        """Publish each kind once, in any order, and watch until nothing is left to be told."""
+        kinds, mine = self.shuffled(), []
+        deadline = time.time() + PATIENCE
+        while time.time() < deadline and not self.worker.has_died:
+            self.judge.oracle.read()
+            if kinds:
+                mine += self.publish(kinds.pop())
+            left = [bar for bar in mine if not self.judge.is_over(bar)]
+            for bar in left:
+                self.look(bar)
+            if not kinds and not left:
+                return
+            time.sleep(PAUSE / 5)
+
+    def shuffled(self) -> list[Kind]:
+        return self.random.sample(KINDS, len(KINDS))
+
+    def publish(self, kind: Kind) -> list[Watched]:
+        task_id = str(uuid4())  # not of the seed: result backends outlive a run
+        bars = [
+            Watched(
+                kind,
+                f"{task_id}{suffix}",
+                Page(f"{task_id}{suffix}", self.worker),
+                suffix in kind.shared,
+                tuple(f"{task_id}{part}" for part in kind.parts),
+            )
+            for suffix in kind.bars
+        ]
+        if kind.is_revoked == "before":
+            self.worker.revoke(task_id)
+            bars[0].revoked_at = time.time()
+        kind.send(self.app, task_id)
+        self.watched += bars
+        return bars
+
+    def look(self, bar: Watched) -> None:
+        """Poll, if it is time to, and revoke what is to be revoked while it runs."""
+        if time.time() - bar.polled_at >= PAUSE:
+            bar.look()
+        is_waited_for = bar.kind.is_revoked == "running" and bar.revoked_at is None
+        if is_waited_for and self.judge.oracle.events(bar.bar_id, "reached"):
+            bar.revoked_at = time.time()
+            self.app.control.revoke(bar.bar_id, terminate=True)
+
+
+Play = Callable[[int, tuple[str, ...]], None]
+
+
+@pytest.fixture
+def play(
+    worker: Worker,
+    publisher: Celery,
+    oracle: Oracle,
+    proxy: HangingProxy | None,
+    record_property: Callable[[str, object], None],
+) -> Play:
+    """Run the tasks of a seed amid faults, and fail if anything was a lie or did harm."""
+
+    def play(seed: int, names: tuple[str, ...]) -> None:
+        faults = Faults(Random(seed), names, Oracle(oracle.path), proxy)
+        judge = Judge(oracle, faults)
+        field = Field(seed, worker, publisher, judge)
+        until = time.time() + SECONDS
+        with faults:
+            field.play()
+            while time.time() < until and not worker.has_died:
+                field.play()
+        oracle.read()
+        found = [lie for bar in field.watched for lie in (*judge.lies(bar), *judge.harm(bar))]
+        logged = complaints(worker.output(), is_quiet=faults.is_harmless)
+        sums = Counter(f"{lie.rule}: {lie.watched.kind.name}" for lie in found)
+        record_property("chaos", [seed, len(field.watched), len(faults.happened), len(found)])
+        heading = (
+            f"seed {seed}: {len(field.watched)} bars, {len(faults.happened)} faults, "
+            f"{len(found)} lies, {len(logged)} complaints; worker's log: {worker.log}"
+        )
+        counts = [f"{count} x {name}" for name, count in sums.most_common()]
+        report = [heading, *counts, *map(judge.report, found), *logged]
+        assert not worker.has_died, "\n".join(report)
+        assert found + logged == [], "\n".join(report)
+
+    return play
+
+
+def faults_here(*wanted: str) -> tuple[str, ...]:
+    """Return those of the faults that can happen to this database."""
+    possible = {
+        "sqlite": ("kill",),
+        "postgresql": wanted,
+        "mysql": tuple(name for name in wanted if name != "read_only"),
+    }
+    return possible[connection.vendor]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_a_lie_in_quiet_times(play: Play, seed: int) -> None:
+    play(seed, ())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_a_lie_amid_faults(play: Play, seed: int) -> None:
+    more = ("hang", "read_only") if SECONDS else ()
+
+    play(seed, faults_here("kill", "kill", "cut", *more))
