@@ -20,3 +20,9 @@ def be_last(**signal: Any) -> None:
 
 def note_end(task_id: str, **signal: Any) -> None:
     note(task_id, "let go")
+
+
+@signals.task_revoked.connect(weak=False)
+def note_revocation(request: Any, **signal: Any) -> None:
+    """Note when the worker heeds a revocation, as it comes to the task or stops it."""
+    note(request.id, "revoked")

@@ -8,7 +8,6 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -54,14 +53,18 @@ class Faults:
 
     Attributes:
         names: Which faults may happen; a name that stands twice happens twice as often.
+        most: How many happen at most.
+        calm: Set while none may begin.
     """
 
     random: Random
     names: tuple[str, ...]
+    most: int
     oracle: Oracle
     proxy: HangingProxy | None
     happened: list[Fault] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
+    calm: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Faults:
         self.thread = threading.Thread(target=self._run)
@@ -87,27 +90,26 @@ class Faults:
     def _run(self) -> None:
         try:
             while self.names and not self.over.wait(self.random.uniform(0.5, 1.5)):
-                name = self.random.choice(self.names)
-                with self._noted(name):
-                    getattr(self, f"_{name}")()
+                if len(self.happened) < self.most and not self.calm.is_set():
+                    self._let_happen(self.random.choice(self.names))
         finally:
             connections.close_all()
 
-    @contextlib.contextmanager
-    def _noted(self, name: str) -> Iterator[None]:
+    def _let_happen(self, name: str) -> None:
         fault = Fault(name, time.time(), float("inf"))
         self.happened.append(fault)
-        yield
+        getattr(self, f"_{name}")()
         fault.over_at = time.time()
 
     def _kill(self) -> None:
         """Kill a process that works on a task; one at rest may hold a lock of the pool."""
-        pids = [run.pid for run in self.oracle.read().running()]
-        if pids:
-            pid = self.random.choice(pids)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            note("kills", "kill", killed=pid)
+        while not (running := self.oracle.read().running()):
+            if self.over.wait(0.05):
+                return
+        pid = self.random.choice(running).pid
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        note("kills", "kill", killed=pid)
 
     def _cut(self) -> None:
         self.proxy.cut()

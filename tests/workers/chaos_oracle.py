@@ -94,11 +94,12 @@ class Oracle:
             run.ended_at, run.how = line["at"], line["how"]
         for line in self.events(task_id, "let go"):
             for run in runs.values():
-                if run.pid == line["pid"] and run.started_at <= line["at"]:
+                if run.pid == line["pid"] and run.let_go_at is None:
                     run.let_go_at = line["at"]
+                    break
         for line in self.events("kills", "kill"):
             for run in runs.values():
-                is_alive = run.let_go_at is None or run.let_go_at > line["at"]
+                is_alive = run.started_at <= line["at"] <= (run.let_go_at or line["at"])
                 if run.pid == line["killed"] and is_alive:
                     run.killed_at = line["at"]
         return sorted(runs.values(), key=lambda run: run.started_at)

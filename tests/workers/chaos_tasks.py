@@ -42,7 +42,7 @@ def reach(bar: ProgressBar, *turns: int) -> None:
     """Work, and report each turn."""
     for turn in turns:
         time.sleep(TURN)
-        note(bar.task_id, "reached", percent=100 * turn / bar.total if bar.total else None)
+        note(bar.task_id, "reached", percent=100 * turn / bar.total if bar.total else 0)
         bar.update(progress=turn)
 
 

@@ -20,15 +20,19 @@ from celery import Celery, current_app
 from django.db import connection
 
 from tests.workers.chaos_faults import Faults, HangingProxy
-from tests.workers.chaos_judge import STALLED_AFTER, Judge, Watched, complaints
+from tests.workers.chaos_judge import Judge, complaints
 from tests.workers.chaos_kinds import KINDS, Kind
 from tests.workers.chaos_oracle import VARIABLE, Oracle
+from tests.workers.chaos_pages import Watched
+from tests.workers.chaos_truth import STALLED_AFTER
 from tests.workers.conftest import Page, StartWorker, Worker
 
 pytestmark = pytest.mark.xdist_group("chaos")
 
 SEEDS = [int(seed) for seed in os.environ.get("PROGRESS_CHAOS_SEEDS", "1").split()]
 SECONDS = float(os.environ.get("PROGRESS_CHAOS_SECONDS", "0"))
+MOST = 8 + int(SECONDS)
+"""How many faults happen at most."""
 PATIENCE = 60.0
 """Within how many seconds the tasks of one round are over, on a machine that is busy."""
 PAUSE = 0.1
@@ -105,6 +109,7 @@ class Field:
     def play(self) -> None:
         """Publish each kind once, in any order, and watch until nothing is left to be told."""
         kinds, mine = self.shuffled(), []
+        self.judge.faults.calm.clear()
         deadline = time.time() + PATIENCE
         while time.time() < deadline and not self.worker.has_died:
             self.judge.oracle.read()
@@ -113,8 +118,10 @@ class Field:
             left = [bar for bar in mine if not self.judge.is_over(bar)]
             for bar in left:
                 self.look(bar)
-            if not kinds and not left:
-                return
+            if not kinds and all(map(self.judge.is_known, mine)):
+                self.judge.faults.calm.set()
+                if not left:
+                    return
             time.sleep(PAUSE / 5)
 
     def shuffled(self) -> list[Kind]:
@@ -128,7 +135,7 @@ class Field:
                 f"{task_id}{suffix}",
                 Page(f"{task_id}{suffix}", self.worker),
                 suffix in kind.shared,
-                tuple(f"{task_id}{part}" for part in kind.parts),
+                tuple(f"{task_id}{part}" for part in kind.parts or (suffix.replace("-other", ""),)),
             )
             for suffix in kind.bars
         ]
@@ -163,7 +170,7 @@ def play(
     """Run the tasks of a seed amid faults, and fail if anything was a lie or did harm."""
 
     def play(seed: int, names: tuple[str, ...]) -> None:
-        faults = Faults(Random(seed), names, Oracle(oracle.path), proxy)
+        faults = Faults(Random(seed), names, MOST, Oracle(oracle.path), proxy)
         judge = Judge(oracle, faults)
         field = Field(seed, worker, publisher, judge)
         until = time.time() + SECONDS
@@ -172,20 +179,44 @@ def play(
             while time.time() < until and not worker.has_died:
                 field.play()
         oracle.read()
-        found = [lie for bar in field.watched for lie in (*judge.lies(bar), *judge.harm(bar))]
+        found = {
+            bar.bar_id: (bar, verdicts)
+            for bar in field.watched
+            if (verdicts := list(judge.verdicts(bar)))
+        }
         logged = complaints(worker.output(), is_quiet=faults.is_harmless)
-        sums = Counter(f"{lie.rule}: {lie.watched.kind.name}" for lie in found)
-        record_property("chaos", [seed, len(field.watched), len(faults.happened), len(found)])
-        heading = (
-            f"seed {seed}: {len(field.watched)} bars, {len(faults.happened)} faults, "
-            f"{len(found)} lies, {len(logged)} complaints; worker's log: {worker.log}"
-        )
-        counts = [f"{count} x {name}" for name, count in sums.most_common()]
-        report = [heading, *counts, *map(judge.report, found), *logged]
+        record_property("chaos", figures(field, faults, len(found) + len(logged)))
+        sums = Counter(f"{bar.kind.name}: {', '.join(said)}" for bar, said in found.values())
+        report = [
+            f"seed {seed}: {len(found)} bars of {len(field.watched)} lie, amid "
+            f"{len(faults.happened)} faults; the worker's log: {worker.log}",
+            *(f"{count} x {name}" for name, count in sums.most_common()),
+            *(
+                f"{bar.kind.name}, {bar.bar_id}: {', '.join(said)}\n{judge.evidence(bar)}"
+                for bar, said in found.values()
+            ),
+            *logged,
+        ]
         assert not worker.has_died, "\n".join(report)
-        assert found + logged == [], "\n".join(report)
+        assert not [*found, *logged], "\n".join(report)
 
     return play
+
+
+def figures(field: Field, faults: Faults, lies: int) -> dict[str, float]:
+    """Return what a run has been, in numbers; the slowest end counts from when it was true."""
+    delays = [
+        bar.polled_at - truth.at
+        for bar in field.watched
+        if bar.is_finished and (truth := field.judge.truth(bar)).at
+    ]
+    return {
+        "bars": len(field.watched),
+        "polls": sum(bar.polls for bar in field.watched),
+        "lies": lies,
+        "slowest": max(delays, default=0.0),
+        **Counter(fault.name for fault in faults.happened),
+    }
 
 
 def faults_here(*wanted: str) -> tuple[str, ...]:
