@@ -55,7 +55,7 @@ class Judge:
             "percentage ahead of its task": self._is_ahead(watched),
             "stalled in quiet": self.faults.is_harmless and self._stalls(watched),
             "said not to have started": self._is_denied(watched),
-            "task harmed": self._is_harmed(watched),
+            "task harmed": truth.at is not None and self._is_harmed(watched),
             "task held": self._is_held(watched),
         }
         yield from (rule for rule, holds in rules.items() if holds)

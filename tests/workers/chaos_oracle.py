@@ -43,6 +43,11 @@ def witnessed(task_id: str) -> Iterator[None]:
         note(task_id, "ended", run=run, how=how)
 
 
+def is_first_run(task_id: str) -> bool:
+    """Tell a run whether it is its task's first; not every broker says so."""
+    return len(Oracle(Path(os.environ[VARIABLE])).read().runs(task_id)) == 1
+
+
 @dataclass
 class Run:
     """One run of a task, as the task has noted it.

@@ -80,7 +80,8 @@ def _of_killed(watched: Watched, runs: list[Run]) -> Truth:
     kind, last = watched.kind, runs[-1]
     is_redelivered = kind.task == "late"
     if last.ended_at is None and last.killed_at:
-        return NOT_YET if is_redelivered else Truth(frozenset({"failed"}), last.killed_at)
+        states = frozenset({"failed"}) | (frozenset() if kind.is_recorded else OPEN)
+        return NOT_YET if is_redelivered else Truth(states, last.killed_at)
     if last.ended_at is None or (last.how in kind.hows[:-1] and not last.killed_at):
         return NOT_YET
     # Killed when its body was over, or in an earlier run that had asked for the next already.
