@@ -61,7 +61,7 @@ bench:  ## Measure what reporting and polling cost, beside other packages; write
 stress: $(VENV)/.demo  ## Count the messages that the broker without a server loses: none (ARGS=...)
 	$(BIN)/python -m benchmarks.stress $(ARGS)
 
-chaos: $(VENV)/.test  ## Kill, cut and hang while forty kinds of task run: no lie (SEEDS="1 2" SECONDS=60)
+chaos: $(VENV)/.test  ## Let forty kinds of task run amid faults: no page may lie (SEEDS="1 2" SECONDS=60)
 	PROGRESS_CHAOS_SEEDS="$(or $(SEEDS),$(SEED),1)" PROGRESS_CHAOS_SECONDS=$(or $(SECONDS),60) \
 	  $(BIN)/python -m pytest tests/workers/test_chaos.py $(ARGS)
 

@@ -6,6 +6,7 @@ faults.
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections import Counter
@@ -26,8 +27,6 @@ from tests.workers.chaos_oracle import VARIABLE, Oracle
 from tests.workers.chaos_pages import Watched
 from tests.workers.chaos_truth import STALLED_AFTER
 from tests.workers.conftest import Page, StartWorker, Worker
-
-pytestmark = pytest.mark.xdist_group("chaos")
 
 SEEDS = [int(seed) for seed in os.environ.get("PROGRESS_CHAOS_SEEDS", "1").split()]
 SECONDS = float(os.environ.get("PROGRESS_CHAOS_SECONDS", "0"))
@@ -95,6 +94,7 @@ def publisher(worker: Worker, results: str) -> Iterator[Celery]:
     app.conf.task_default_queue = worker.queue
     yield app
     before.set_current()
+    gc.collect()  # results that nobody waits for say good-bye to their backend, while they can
     app.close()
 
 
@@ -102,7 +102,7 @@ class Field:
     """Where the tasks of one seed run and the pages watch."""
 
     def __init__(self, seed: int, worker: Worker, app: Celery, judge: Judge) -> None:
-        self.random = Random(seed)
+        self.seed, self.random = seed, Random(seed)
         self.worker, self.app, self.judge = worker, app, judge
         self.watched: list[Watched] = []
 
@@ -123,6 +123,11 @@ class Field:
                 if not left:
                     return
             time.sleep(PAUSE / 5)
+
+    def verdicts(self) -> list[tuple[Watched, list[str]]]:
+        """Return the bars with which something is wrong, and what it is."""
+        judged = [(bar, list(self.judge.verdicts(bar))) for bar in self.watched]
+        return [(bar, verdicts) for bar, verdicts in judged if verdicts]
 
     def shuffled(self) -> list[Kind]:
         return self.random.sample(KINDS, len(KINDS))
@@ -156,7 +161,7 @@ class Field:
             self.app.control.revoke(bar.bar_id, terminate=True)
 
 
-Play = Callable[[int, tuple[str, ...]], None]
+Play = Callable[[int, tuple[str, ...]], list[str]]
 
 
 @pytest.fixture
@@ -167,40 +172,41 @@ def play(
     proxy: HangingProxy | None,
     record_property: Callable[[str, object], None],
 ) -> Play:
-    """Run the tasks of a seed amid faults, and fail if anything was a lie or did harm."""
+    """Run the tasks of a seed amid faults, and return all that was a lie or did harm."""
 
-    def play(seed: int, names: tuple[str, ...]) -> None:
+    def play(seed: int, names: tuple[str, ...]) -> list[str]:
         faults = Faults(Random(seed), names, MOST, Oracle(oracle.path), proxy)
-        judge = Judge(oracle, faults)
-        field = Field(seed, worker, publisher, judge)
+        field = Field(seed, worker, publisher, Judge(oracle, faults))
+        logged_before = len(worker.output())
         until = time.time() + SECONDS
         with faults:
             field.play()
             while time.time() < until and not worker.has_died:
                 field.play()
         oracle.read()
-        found = {
-            bar.bar_id: (bar, verdicts)
-            for bar in field.watched
-            if (verdicts := list(judge.verdicts(bar)))
-        }
-        logged = complaints(worker.output(), is_quiet=faults.is_harmless)
+        log = worker.output()[logged_before:]
+        logged = complaints(log, is_quiet=faults.is_harmless)
+        found = field.verdicts()
         record_property("chaos", figures(field, faults, len(found) + len(logged)))
-        sums = Counter(f"{bar.kind.name}: {', '.join(said)}" for bar, said in found.values())
-        report = [
-            f"seed {seed}: {len(found)} bars of {len(field.watched)} lie, amid "
-            f"{len(faults.happened)} faults; the worker's log: {worker.log}",
-            *(f"{count} x {name}" for name, count in sums.most_common()),
-            *(
-                f"{bar.kind.name}, {bar.bar_id}: {', '.join(said)}\n{judge.evidence(bar)}"
-                for bar, said in found.values()
-            ),
-            *logged,
-        ]
-        assert not worker.has_died, "\n".join(report)
-        assert not [*found, *logged], "\n".join(report)
+        has_died = ["the worker has died"] if worker.has_died else []
+        return [*has_died, *logged, *(report(field, found) if found else ())]
 
     return play
+
+
+def report(field: Field, found: list[tuple[Watched, list[str]]]) -> list[str]:
+    """Return what is wrong with some bars: in short, then with all evidence."""
+    sums = Counter(f"{bar.kind.name}: {', '.join(verdicts)}" for bar, verdicts in found)
+    return [
+        f"seed {field.seed}: {len(found)} bars of {len(field.watched)} are wrong, amid "
+        f"{len(field.judge.faults.happened)} faults; the worker's log: {field.worker.log}",
+        *(f"{count} x {name}" for name, count in sums.most_common()),
+        *(
+            f"seed {field.seed}, {bar.kind.name}, {bar.bar_id}: {', '.join(verdicts)}\n"
+            f"{field.judge.evidence(bar)}"
+            for bar, verdicts in found
+        ),
+    ]
 
 
 def figures(field: Field, faults: Faults, lies: int) -> dict[str, float]:
@@ -230,12 +236,9 @@ def faults_here(*wanted: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_a_lie_in_quiet_times(play: Play, seed: int) -> None:
-    play(seed, ())
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_a_lie_amid_faults(play: Play, seed: int) -> None:
+def test_no_page_lies_and_no_task_is_harmed(play: Play, seed: int) -> None:
     more = ("hang", "read_only") if SECONDS else ()
 
-    play(seed, faults_here("kill", "kill", "cut", *more))
+    wrong = play(seed, ()) + play(seed, faults_here("kill", "kill", "cut", *more))
+
+    assert not wrong, "\n".join(wrong)
