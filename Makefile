@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check lint types coverage databases format matrix bench stress screenshots fates texts build clean
+.PHONY: help demo test check lint types coverage databases format matrix bench stress chaos screenshots fates texts build clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,10 @@ bench:  ## Measure what reporting and polling cost, beside other packages; write
 
 stress: $(VENV)/.demo  ## Count the messages that the broker without a server loses: none (ARGS=...)
 	$(BIN)/python -m benchmarks.stress $(ARGS)
+
+chaos: $(VENV)/.test  ## Let forty kinds of task run amid faults: no page may lie (SEEDS="1 2" SECONDS=60)
+	PROGRESS_CHAOS_SEEDS="$(or $(SEEDS),$(SEED),1)" PROGRESS_CHAOS_SECONDS=$(or $(SECONDS),60) \
+	  $(BIN)/python -m pytest tests/workers/test_chaos.py $(ARGS)
 
 fates: $(VENV)/.test  ## Write docs/fates.md: what a page shows of each fate of a task
 	PROGRESS_FATES_FILE=docs/fates.md $(BIN)/python -m pytest $(PARALLEL) -q tests/workers

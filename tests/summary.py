@@ -41,6 +41,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     tell_fates(terminalreporter, reports)
     tell_sums(terminalreporter, reports)
+    tell_chaos(terminalreporter, reports)
 
 
 def recorded(reports: list[pytest.TestReport], name: str) -> Iterator[Any]:
@@ -80,3 +81,10 @@ def tell_sums(terminal: pytest.TerminalReporter, reports: list[pytest.TestReport
             f"console errors {found['errors']}, "
             f"hostile pages passed {found['passed']} of {found['hostile pages']}"
         )
+
+
+def tell_chaos(terminal: pytest.TerminalReporter, reports: list[pytest.TestReport]) -> None:
+    """Print what the chaos has been, and how many lies it has found."""
+    for figures in recorded(reports, "chaos"):
+        numbers = (f"{name} {round(number, 1):g}" for name, number in figures.items())
+        terminal.write_line(f"chaos: {', '.join(numbers)}")

@@ -231,6 +231,7 @@ def start_worker(
         like: Worker | None = None,
         env: dict[str, str] | None = None,
         options: tuple[str, ...] = (),
+        app: str = "app",
     ) -> Worker:
         folder = like.folder if like else tmp_path_factory.mktemp("worker")
         queue = like.queue if like else f"progress-{uuid4()}"
@@ -248,7 +249,7 @@ def start_worker(
         with log.open("w") as out:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "celery", "-A", "tests.workers.app", "worker"),
+                    *(sys.executable, "-m", "celery", "-A", f"tests.workers.{app}", "worker"),
                     *("-P", pool, "-c", str(concurrency), "-Q", queue, "-l", "INFO"),
                     *("-n", name, "--without-gossip", "--without-mingle", "--without-heartbeat"),
                     *options,

@@ -1,0 +1,136 @@
+"""What befalls a worker: its processes are killed, its database is cut, hangs or is read-only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from random import Random
+
+from django.db import connection, connections
+
+from tests.workers.chaos_oracle import Oracle, note
+from tests.workers.test_faults import Proxy
+
+READ_ONLY = "ALTER DATABASE {} SET default_transaction_read_only = {}"
+
+
+class HangingProxy(Proxy):
+    """A way to the database that can be cut, and can let everyone wait."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.flows = threading.Event()
+        self.flows.set()
+        super().__init__(host, port)
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:  # type: ignore[override]
+        try:
+            while data := source.recv(65536):
+                self.flows.wait()
+                sink.sendall(data)
+        except OSError:
+            return
+        finally:
+            for end in (source, sink):
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass
+class Fault:
+    name: str
+    begun_at: float
+    over_at: float
+
+
+@dataclass
+class Faults:
+    """Lets one fault after another happen, in a thread, for as long as it is entered.
+
+    Attributes:
+        names: Which faults may happen; a name that stands twice happens twice as often.
+        most: How many happen at most.
+        calm: Set while none may begin.
+    """
+
+    random: Random
+    names: tuple[str, ...]
+    most: int
+    oracle: Oracle
+    proxy: HangingProxy | None
+    happened: list[Fault] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+    calm: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Faults:
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+    @property
+    def is_harmless(self) -> bool:
+        return not self.names
+
+    def around(self, begun_at: float, over_at: float) -> list[Fault]:
+        """Return the faults that touch this time."""
+        return [
+            fault
+            for fault in self.happened
+            if fault.begun_at <= over_at and fault.over_at >= begun_at
+        ]
+
+    def _run(self) -> None:
+        try:
+            while self.names and not self.over.wait(self.random.uniform(0.5, 1.5)):
+                if len(self.happened) < self.most and not self.calm.is_set():
+                    self._let_happen(self.random.choice(self.names))
+        finally:
+            connections.close_all()
+
+    def _let_happen(self, name: str) -> None:
+        fault = Fault(name, time.time(), float("inf"))
+        self.happened.append(fault)
+        getattr(self, f"_{name}")()
+        fault.over_at = time.time()
+
+    def _kill(self) -> None:
+        """Kill a process that works on a task; one at rest may hold a lock of the pool."""
+        while not (running := self.oracle.read().running()):
+            if self.over.wait(0.05):
+                return
+        pid = self.random.choice(running).pid
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        note("kills", "kill", killed=pid)
+
+    def _cut(self) -> None:
+        self.proxy.cut()
+        self.over.wait(self.random.uniform(1, 3))
+        self.proxy.open_(self.proxy.port)
+
+    def _hang(self) -> None:
+        self.proxy.flows.clear()
+        self.over.wait(self.random.uniform(2, 4))
+        self.proxy.flows.set()
+
+    def _read_only(self) -> None:
+        """Refuse to write, as the standby of a failover does: it breaks the connections too."""
+        self._switch("on")
+        self.over.wait(2)
+        self._switch("off")
+
+    def _switch(self, value: str) -> None:
+        name = connection.ops.quote_name(connection.settings_dict["NAME"])
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = off")
+            cursor.execute(READ_ONLY.format(name, value))
+        self.proxy.cut()
+        self.proxy.open_(self.proxy.port)
