@@ -55,7 +55,7 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
                     rows.update(**begun_again)
             return rows.values_list("attempt", flat=True).get()
 
-    def save_changes(self, task_id: str, attempt: int, changes: Mapping[str, Any]) -> bool:
+    def save_changes(self, task_id: str, attempt: int | None, changes: Mapping[str, Any]) -> bool:
         """Write what has changed, unless the row has ended or belongs to a later attempt.
 
         Args:

@@ -12,6 +12,7 @@ included in a later write: reporting never breaks the task that reports.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 
@@ -19,7 +20,7 @@ from progress_widget.conf import conf
 from progress_widget.models import has_heartbeat
 from progress_widget.writing.background import writer
 from progress_widget.writing.reports import Report, in_order, reports_of
-from progress_widget.writing.saving import in_transaction, log_failure, save
+from progress_widget.writing.saving import in_transaction, log_failure, logger, save
 
 
 class Outlet:
@@ -65,8 +66,19 @@ class Outlet:
         self.report.is_live = self.report.in_background
         if self.run is not None:
             reports_of(self.run).append(self.report)
+            if self.report.starts and self.report.task_id != self.run.id:
+                _warn_once(str(getattr(self.run, "task", "")))
         if self.report.in_background:
             writer.watch(self.report)
+
+
+@lru_cache
+def _warn_once(task_name: str) -> None:
+    logger.warning(
+        "Task %s has made a bar with another id than its own, which does not end with the task: "
+        "pass self.request.id, or call finalize() when what it counts is done.",
+        task_name,
+    )
 
 
 def is_in_background(run: Any) -> bool:

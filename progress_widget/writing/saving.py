@@ -65,8 +65,11 @@ def read(report: Report) -> TaskProgress | None:
 
 
 def in_transaction() -> bool:
-    """Whether the caller is in a transaction on the rows' database."""
-    return connections[router.db_for_write(TaskProgress)].in_atomic_block
+    """Whether the caller is, or may be, in a transaction on the rows' database."""
+    try:
+        return connections[router.db_for_write(TaskProgress)].in_atomic_block
+    except Exception:  # whatever a router raises
+        return True
 
 
 def log_failure(report: Report) -> None:
@@ -113,7 +116,7 @@ def _save_changes(report: Report, *, beat: bool) -> bool:
     """Write the changes; return whether the row took them or there were none to write."""
     snapshot = report.snapshot()
     changes = snapshot.changes_since(report.written)
-    if report.is_fenced or report.attempt is None or not (changes or beat):
+    if report.is_fenced or not (changes or beat):
         return True
     with _writing(report) as rows:
         saved = rows.save_changes(report.task_id, report.attempt, changes)

@@ -20,6 +20,7 @@ from django.db import (
     OperationalError,
     ProgrammingError,
     connection,
+    connections,
     transaction,
 )
 
@@ -28,6 +29,7 @@ from progress_widget.models import State, TaskProgress
 from progress_widget.rows import TaskProgressQuerySet
 from progress_widget.writing import background as module
 from progress_widget.writing import flushing
+from progress_widget.writing.connecting import use_own_connections
 from progress_widget.writing.flushing import flush
 from progress_widget.writing.reports import Outcome, Report
 from progress_widget.writing.values import Assigned
@@ -693,3 +695,115 @@ def test_many_threads_that_open_and_close_bars_lose_nothing(background):
 
     assert ended(background)
     assert rows.filter(state=State.FAILED, progress=1, attempt=1).count() == 80
+
+
+# A thread that hangs, lingers or is left behind.
+
+
+@pytest.fixture
+def hanging(spy, monkeypatch) -> Iterator[threading.Event]:
+    """Make the database hang until this is set."""
+    goes_on = threading.Event()
+    monkeypatch.setattr(spy, "saw", lambda name, task_id: goes_on.wait(10))
+    yield goes_on
+    goes_on.set()
+
+
+def test_nobody_waits_for_a_thread_that_hangs(hanging, background, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    report = Report(task_id="kelp", starts=True, in_background=True)
+    flush(report)
+    other = Report(task_id="dulse", starts=True, in_background=True)
+    assert background.is_stuck
+
+    monkeypatch.setattr(module, "PATIENCE", 30)
+    background.busy_since -= 60
+    flush(other)  # would wait for 30 s
+
+    hanging.set()
+    assert until(lambda: rows.count() == 2)
+
+
+def test_thread_that_hangs_for_long_is_replaced(hanging, background):
+    report = Report(task_id="kelp", starts=True, in_background=True)
+    background.watch(report)
+    assert until(lambda: background.busy_since)
+    lost = background.thread
+    background.busy_since -= 60
+
+    background.watch(Report(task_id="dulse", starts=True, in_background=True))
+
+    assert background.thread is not lost
+    hanging.set()
+    assert until(lambda: rows.count() == 2)
+    lost.join(10)
+    assert not lost.is_alive()
+
+
+def test_thread_outlives_the_last_bar_for_a_while(celery_run, background, monkeypatch):
+    monkeypatch.setattr(module, "LINGER", 30)
+    with celery_run():
+        ProgressBar("kelp", total=10)
+    first = background.thread
+
+    with celery_run("dulse"):
+        ProgressBar("dulse", total=10)
+
+    assert first.is_alive()
+    assert background.thread is first
+
+
+def test_end_of_the_process_does_not_wait_for_a_thread_that_lingers(
+    celery_run, background, monkeypatch
+):
+    monkeypatch.setattr(module, "LINGER", 3600)
+    with celery_run():
+        ProgressBar("kelp", total=10)
+
+    background.drain()
+
+    assert background.thread is None
+
+
+def test_handle_in_a_forked_child_is_written_by_the_childs_own_thread(celery_run, background):
+    with celery_run():
+        bar = ProgressBar("kelp", total=10)
+        background.drain()
+        background.reset()  # as in a child
+
+        bar.advance(3)
+
+        assert until(lambda: progress_of("kelp") == 3)
+
+
+def test_connections_of_the_thread_come_from_no_pool_and_do_not_hang(monkeypatch):
+    monkeypatch.setitem(
+        connections.settings,
+        "other",
+        {
+            **connections.settings["default"],
+            "ENGINE": "django.db.backends.postgresql",
+            "OPTIONS": {"pool": True, "connect_timeout": 1},
+        },
+    )
+    seen = []
+
+    def look() -> None:
+        use_own_connections()
+        seen.append(connections["other"].settings_dict["OPTIONS"])
+        del connections["other"]
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+
+    assert seen == [{"connect_timeout": 1, "tcp_user_timeout": 5000}]
+    assert connections.settings["other"]["OPTIONS"]["pool"] is True
+
+
+def test_bar_with_another_id_than_its_tasks_is_told_once(celery_run, caplog):
+    for number in range(2):
+        with celery_run(task=f"harvest-{celery_run}"):
+            ProgressBar(f"shared-{number}", total=10)
+
+    assert ["another id" in record.getMessage() for record in caplog.records] == [True]

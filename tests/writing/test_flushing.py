@@ -1,11 +1,18 @@
 from __future__ import annotations
 
-import pytest
+import threading
 
-from progress_widget.models import TaskProgress
+import pytest
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import OperationalError
+
+from progress_widget.bars import ProgressBar
+from progress_widget.models import State, TaskProgress
 from progress_widget.writing import flushing
+from progress_widget.writing.background import writer
 from progress_widget.writing.flushing import Outlet
-from progress_widget.writing.reports import Report
+from progress_widget.writing.reports import Outcome, Report
+from progress_widget.writing.saving import save
 
 pytestmark = pytest.mark.django_db
 rows = TaskProgress.objects
@@ -85,3 +92,68 @@ def test_report_hangs_on_its_run_once_it_has_something_to_say():
 
     assert before is None
     assert outlet.run.progress_reports == [outlet.report]
+
+
+# An end that could not be written.
+
+
+@pytest.fixture
+def refused(monkeypatch):
+    """Refuse each write but those of the thread."""
+    here = threading.current_thread()
+
+    def save_or_refuse(report, **options):
+        if threading.current_thread() is here:
+            raise OperationalError("database is locked")
+        return save(report, **options)
+
+    monkeypatch.setattr(flushing, "save", save_or_refuse)
+    yield
+    writer.drain()
+    assert writer.thread is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_end_that_could_not_be_written_is_left_to_the_thread(refused):
+    row = rows.create(task_id="kelp", attempt=0)
+    report = Report.found(row, in_background=False)
+    report.end(Outcome(State.FAILED))
+
+    Outlet(report, run=None).flush()
+    writer.drain()
+
+    assert rows.get().state == State.FAILED
+
+
+def test_nothing_is_left_to_the_thread_in_a_transaction(refused):
+    report = Report.found(rows.create(task_id="kelp"), in_background=False)
+    report.end(Outcome(State.FAILED))
+
+    Outlet(report, run=None).flush()
+
+    assert not report.in_background
+
+
+@pytest.mark.parametrize("error", [ValueError, SynchronousOnlyOperation, OperationalError])
+def test_no_error_reaches_the_task(monkeypatch, error, caplog):
+    def fail(*args, **kwargs):
+        raise error("no")
+
+    monkeypatch.setattr("progress_widget.writing.saving.router.db_for_write", fail)
+
+    bar = ProgressBar("kelp", total=10)
+    bar.update(progress=5)
+    bar.finalize()
+
+    assert len(caplog.records) == 1
+
+
+def test_bar_that_cannot_be_looked_for_is_a_handle_on_whichever_there_is(monkeypatch):
+    rows.create(task_id="kelp", total=10)
+    with monkeypatch.context() as patched:
+        patched.setattr("progress_widget.rows.TaskProgressManager.for_tasks", None)
+        bar = ProgressBar.get("kelp")
+
+    bar.advance(3)
+
+    assert rows.get().progress == 3
