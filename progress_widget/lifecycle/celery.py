@@ -18,6 +18,9 @@ from progress_widget.writing.background import writer
 from progress_widget.writing.flushing import flush
 from progress_widget.writing.reports import Outcome, Report, reports_of
 
+PRECEDENCE = 2.0
+"""Seconds by which the main process may be late to say how a broken-off run ended."""
+
 
 def connect() -> None:
     """Connect to Celery's signals, in every process that has the app installed."""
@@ -53,7 +56,7 @@ def on_postrun(
         flush(*reports)
         # Broken off. The main process knows whether it was cancelled or failed, and is about to
         # say so; only if it does not, as with Celery 5.5 after sys.exit(), does this count.
-        end_from_outside(task_id, outcome, attempt=last.attempt, later=True)
+        end_from_outside(task_id, outcome, attempt=last.attempt, later=PRECEDENCE)
     else:
         flush(*(report for report in reports if report is not last))
         last.end(outcome)
@@ -109,13 +112,13 @@ def on_shutdown(**signal: object) -> None:
 
 
 def end_from_outside(
-    task_id: str, outcome: Outcome, *, attempt: int | None = None, later: bool = False
+    task_id: str, outcome: Outcome, *, attempt: int | None = None, later: float = 0.0
 ) -> None:
     """End the row, if there is one, in the thread.
 
     Args:
         attempt: The attempt that has ended; None means whichever the row is at.
-        later: Whether to let WRITE_INTERVAL pass before that.
+        later: Seconds to let pass before that.
     """
     report = Report(task_id=task_id, attempt=attempt, in_background=True)
     report.end(outcome)

@@ -45,16 +45,16 @@ class Writer:
         self.watches: dict[Report, Watch] = {}
         self.thread: threading.Thread | None = None
 
-    def watch(self, report: Report, *, later: bool = False) -> None:
+    def watch(self, report: Report, *, later: float = 0.0) -> None:
         """Look after this report from now on.
 
         Args:
-            later: Whether to let WRITE_INTERVAL pass before it is written.
+            later: Seconds to let pass before it is written.
         """
         with self.lock:
             watch = self._watch(report)
             if later:
-                watch.tried_at = monotonic()
+                watch.tried_at = monotonic() + later - conf.write_interval
 
     def flush(self, reports: list[Report]) -> None:
         """Wait until the thread has tried once to write all of these reports."""
