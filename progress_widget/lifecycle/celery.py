@@ -20,6 +20,9 @@ from progress_widget.writing.background import writer
 from progress_widget.writing.flushing import flush, hand_over
 from progress_widget.writing.reports import Outcome, Report, reports_of
 
+PRECEDENCE = 2.0
+"""Seconds by which the main process may be late to say how a broken-off run ended."""
+
 
 def connect() -> None:
     """Connect to Celery's signals, in every process that has the app installed."""
@@ -44,7 +47,7 @@ def on_prerun(sender: Any, **signal: object) -> None:
 def on_postrun(
     sender: Any, task_id: str, retval: object, state: str | None, **signal: object
 ) -> None:
-    """End the bars of a task that is over which are its own, and flush them all.
+    """End the bars that are the task's own, and flush all that it has.
 
     Bars with other ids, which it may share with other tasks, go on.
     """
@@ -64,11 +67,11 @@ def on_postrun(
         if state is not None or request.is_eager:
             last.end(outcome)
         else:
-            # Broken off. The main process knows whether it was cancelled or has failed, and says so
-            # just now; only where it does not, as Celery 5.5 after sys.exit, does this count.
-            end_from_outside(task_id, outcome, attempt=last.attempt, later=True)
-    # Once, and after the outcome is known to the reports: whatever breaks off the waiting, such as
-    # a soft time limit, the thread writes it.
+            # Broken off. The main process knows whether it was cancelled or failed, and is about to
+            # say so; only if it does not, as with Celery 5.5 after sys.exit(), does this count.
+            end_from_outside(task_id, outcome, attempt=last.attempt, later=PRECEDENCE)
+    # Once, and after the outcome has been recorded: if a soft time limit, or whatever it is, breaks
+    # off the waiting, the thread writes it all the same.
     flush(*reports)
     hand_over(reports)
 
@@ -144,13 +147,13 @@ def on_shutdown(**signal: object) -> None:
 
 
 def end_from_outside(
-    task_id: str, outcome: Outcome, *, attempt: int | None = None, later: bool = False
+    task_id: str, outcome: Outcome, *, attempt: int | None = None, later: float = 0.0
 ) -> None:
     """End the row, if there is one, in the thread.
 
     Args:
         attempt: The attempt that has ended; None means whichever the row is at.
-        later: Whether to let WRITE_INTERVAL pass before that.
+        later: Seconds to let pass before that.
     """
     report = Report(task_id=task_id, attempt=attempt, in_background=True)
     report.end(outcome)

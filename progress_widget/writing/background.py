@@ -75,16 +75,16 @@ class Writer:
         """Whether the thread hangs in the database, so that nobody should wait for it."""
         return self.busy_since is not None and monotonic() - self.busy_since > PATIENCE
 
-    def watch(self, report: Report, *, later: bool = False) -> None:
+    def watch(self, report: Report, *, later: float = 0.0) -> None:
         """Look after this report from now on.
 
         Args:
-            later: Whether to let WRITE_INTERVAL pass before it is written.
+            later: Seconds to let pass before it is written.
         """
         with self.lock:
             watch = self._watch(report)
             if later:
-                watch.tried_at = monotonic()
+                watch.tried_at = monotonic() + later - conf.write_interval
         if report.is_pending and not later:
             self.wake.set()
 

@@ -18,7 +18,7 @@ HELD = 6.0
 FALSE_ONCE_STARTED = ("Waiting to start", "worker that is free")
 PLANNED = re.compile(
     r"planned|reject requeue|positional argument|SoftTimeLimitExceeded|[Tt]ime limit|"
-    r"TimeLimitExceeded|WorkerLostError|Terminated|exited with 'signal"
+    r"TimeLimitExceeded|WorkerLostError|Terminated|exited with 'signal|another id than its own"
 )
 OUTAGE = re.compile(
     r"raised unexpected: \w*(Operational|Interface|Internal)Error|ChordError|could not be written"

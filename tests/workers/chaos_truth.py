@@ -97,10 +97,13 @@ def _of_revoked(watched: Watched, runs: list[Run], oracle: Oracle) -> Truth:
 
 
 def _of_broken_chain(watched: Watched, oracle: Oracle) -> Truth:
-    """Judge the second link of a chain whose first link was killed: it never begins."""
+    """Judge the second link of a chain whose first link was killed: it never begins.
+
+    Celery fails the rest of such a chain in its result backend, which the page may ask.
+    """
     first = oracle.runs(watched.bar_id.removesuffix("-next"))
     killed_at = first[-1].killed_at if first else None
-    return NOT_YET if killed_at is None else Truth(OPEN, killed_at)
+    return NOT_YET if killed_at is None else Truth(OPEN | {"failed"}, killed_at)
 
 
 def _of_shared(watched: Watched, oracle: Oracle) -> Truth:
