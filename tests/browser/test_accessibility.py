@@ -109,7 +109,7 @@ def states(visitor: Visitor, settings: Any, monkeypatch: pytest.MonkeyPatch) -> 
     rows.filter(task_id="gone").delete()
     rows.filter(task_id="stalled").update(progress=6)
     # Not every database has a heartbeat.
-    monkeypatch.setattr(fragments, "_is_stalled", lambda row, moment: row.task_id == "stalled")
+    monkeypatch.setattr(fragments, "is_stalled", lambda row, moment: row.task_id == "stalled")
     settings.PROGRESS_WIDGET_CAN_VIEW = "tests.browser.views.may_view"
 
     for name, state in STATES.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from celery import shared_task, signals, states
+from celery import signals, states
 from celery.app.task import Context
 from celery.exceptions import (
     Reject,
@@ -40,7 +40,7 @@ def run():
 
     def run(function, task_id="kelp", **options):
         name = f"tests.{function.__name__}"
-        task = app.task(function, bind=True, name=name, **options)
+        task = app.task(function, bind=True, name=name, shared=False, **options)
         made.append(name)
         return task.apply(task_id=task_id)
 
@@ -289,7 +289,7 @@ def test_task_without_a_bar_costs_no_query(run, django_assert_num_queries):
 
 
 def test_task_called_as_a_function_writes_nothing(django_assert_num_queries):
-    @shared_task(bind=True)
+    @app.task(bind=True, shared=False)
     def dry(self):
         with ProgressBar(self.request.id, total=10) as bar:
             bar.update(progress=5)
@@ -543,6 +543,7 @@ def test_time_limit_is_final_unless_the_task_is_delivered_again(
     task = app.task(
         limited,
         name="tests.limited",
+        shared=False,
         acks_late=acks_late,
         acks_on_failure_or_timeout=acks_on_failure,
     )
@@ -558,7 +559,7 @@ def test_time_limit_is_final_unless_the_task_is_delivered_again(
 
 
 def test_bar_that_a_called_task_opens_is_that_of_the_run(run):
-    @shared_task(name="tests.helper")
+    @app.task(name="tests.helper", shared=False)
     def helper(task_id):
         ProgressBar(task_id, total=4).update(progress=4)
 
