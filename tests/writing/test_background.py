@@ -206,6 +206,19 @@ def test_bar_is_written_by_its_caller_on_sqlite(celery_run, monkeypatch):
     assert not bar._report.in_background
 
 
+def test_bar_is_written_by_its_caller_if_the_database_is_not_known(celery_run, monkeypatch):
+    def fail() -> bool:
+        raise ValueError("from a router")
+
+    monkeypatch.setattr(flushing, "has_heartbeat", fail)
+
+    with celery_run():
+        bar = ProgressBar("kelp", total=10)
+
+    assert not bar._report.in_background
+    assert rows.get().state == State.SUCCEEDED
+
+
 def test_found_bar_of_a_workers_task_is_written_by_the_thread(celery_run, spy):
     ProgressBar("shared", total=10)
     spy.threads.clear()
@@ -470,10 +483,11 @@ def test_end_is_written_though_the_changes_before_it_never_can(celery_run, spy, 
     assert until(lambda: rows.get().state == State.SUCCEEDED)
 
 
-def test_bar_that_can_never_be_started_is_let_go(celery_run, spy, background, caplog):
+@pytest.mark.parametrize("state", [states.SUCCESS, states.FAILURE])
+def test_bar_that_can_never_be_started_is_let_go(celery_run, spy, background, caplog, state):
     spy.error = DataError("never")
 
-    with celery_run():
+    with celery_run(state=state):
         bar = ProgressBar("kelp", total=10)
 
         assert ended(background)
