@@ -34,24 +34,30 @@ def test_tab_that_is_shown_again_asks_at_once(visitor: Visitor) -> None:
     assert len(visitor.polls) == 1
 
 
-def test_bar_goes_on_after_the_page_was_kept_by_the_browser(visitor: Visitor) -> None:
+def goes_away_and_back(visitor: Visitor, progress: int) -> bool:
+    """Leave a page with a bar that goes on meanwhile, and return; tell whether it was kept."""
     bar = ProgressBar("kelp", total=10)
-    visitor.publishes("away", '<h1 id="away">Elsewhere</h1>', htmx=visitor.htmx)
     visitor.opens(tag("kelp"))
     visitor.page.evaluate(
         "addEventListener('pageshow', (event) => { window.was_kept = event.persisted })"
     )
 
     visitor.page.goto(f"{visitor.server}/pages/away/")
-    while_away = visitor.polls_during(intervals=3)
-    bar.update(progress=4)
+    assert visitor.polls_during(intervals=3) == 0
+    bar.update(progress=progress)
     visitor.page.go_back(wait_until="commit")
-    visitor.sees(percent=40)
-    bar.finalize()
-    visitor.sees(state="succeeded")
+    visitor.sees(percent=progress * 10)
+    return bool(visitor.page.evaluate("window.was_kept"))
 
-    assert while_away == 0
-    assert visitor.page.evaluate("was_kept")
+
+def test_bar_goes_on_after_the_page_was_kept_by_the_browser(visitor: Visitor) -> None:
+    visitor.publishes("away", '<h1 id="away">Elsewhere</h1>', htmx=visitor.htmx)
+
+    # The browser may let go of a page as it likes, and does so on a busy machine.
+    assert any(goes_away_and_back(visitor, progress) for progress in (4, 5, 6))
+
+    ProgressBar.get("kelp").finalize()
+    visitor.sees(state="succeeded")
     assert visitor.polls_during(intervals=3) == 0
 
 

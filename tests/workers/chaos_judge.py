@@ -143,6 +143,8 @@ class Judge:
 
 
 def _held(run: Run) -> float:
+    if run.how == "SystemExit" and run.let_go_at is None:
+        return 0.0  # a hard limit ends the process a moment later, whatever it is at
     return 0.0 if run.ended_at is None else (run.let_go_at or time.time()) - run.ended_at
 
 

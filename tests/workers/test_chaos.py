@@ -28,6 +28,9 @@ from tests.workers.chaos_pages import Watched
 from tests.workers.chaos_truth import STALLED_AFTER
 from tests.workers.conftest import Page, StartWorker, Worker
 
+pytestmark = pytest.mark.skipif(
+    "PROGRESS_CHAOS_SEEDS" not in os.environ, reason="takes most of a minute: make chaos runs it"
+)
 SEEDS = [int(seed) for seed in os.environ.get("PROGRESS_CHAOS_SEEDS", "1").split()]
 SECONDS = float(os.environ.get("PROGRESS_CHAOS_SECONDS", "0"))
 MOST = 8 + int(SECONDS)
