@@ -728,7 +728,7 @@ def test_nobody_waits_for_a_thread_that_hangs(hanging, background, monkeypatch):
     report = Report(task_id="kelp", starts=True, in_background=True)
     flush(report)
     other = Report(task_id="dulse", starts=True, in_background=True)
-    assert background.is_stuck
+    assert until(lambda: background.is_stuck)
 
     monkeypatch.setattr(module, "PATIENCE", 30)
     background.busy_since -= 60
