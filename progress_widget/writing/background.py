@@ -7,9 +7,10 @@ import threading
 from dataclasses import dataclass, field
 from time import monotonic
 
-from django.db import DataError, connections
+from django.db import DataError, connections, router
 
 from progress_widget.conf import conf
+from progress_widget.models import TaskProgress
 from progress_widget.writing.connecting import use_own_connections
 from progress_widget.writing.reports import Report, in_order
 from progress_widget.writing.saving import log_failure, save
@@ -125,7 +126,7 @@ class Writer:
         # A soft time limit may break off a start, and an error the thread.
         if self.thread is None or not self.thread.is_alive() or self._is_lost():
             self.busy_since = self.idle_since = None
-            self.lingers = True
+            self.lingers = may_linger()
             self.thread = threading.Thread(target=self._run, name="progress_widget", daemon=True)
             try:
                 self.thread.start()
@@ -201,6 +202,12 @@ class Writer:
         else:
             report.is_failing = False
             watch.failing_since, watch.pause = None, 0.0
+
+
+def may_linger() -> bool:
+    """Whether a connection may stay open meanwhile: one of SQLite must not be carried over a fork."""
+    alias = router.db_for_write(TaskProgress)
+    return connections[alias].vendor != "sqlite"
 
 
 writer = Writer()

@@ -50,6 +50,7 @@ def background(transactional_db, settings, monkeypatch) -> Iterator[module.Write
     """
     monkeypatch.setattr(flushing, "has_heartbeat", lambda: True)
     monkeypatch.setattr(module, "LINGER", 0)
+    monkeypatch.setattr(module, "may_linger", lambda: True)
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
     yield module.writer
     settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.01
