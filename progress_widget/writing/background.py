@@ -205,7 +205,7 @@ class Writer:
 
 
 def may_linger() -> bool:
-    """Whether a connection may stay open meanwhile: one of SQLite must not be carried over a fork."""
+    """Whether a connection may stay open: one of SQLite must not be carried over a fork."""
     alias = router.db_for_write(TaskProgress)
     return connections[alias].vendor != "sqlite"
 
