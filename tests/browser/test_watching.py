@@ -132,8 +132,8 @@ def test_end_is_told_to_the_page(visitor: Visitor) -> None:
     bar.finalize()
 
     expect(visitor.page.locator("#result")).to_have_text("Here is your kelp.")
-    told = visitor.page.evaluate("told.map((detail) => [detail.key, detail.state])")
-    assert told == [[visitor.bar.get_attribute("id"), "succeeded"]]
+    told = visitor.page.evaluate("told.map((detail) => detail.bars)")
+    assert told == [[{"key": visitor.bar.get_attribute("id"), "state": "succeeded"}]]
 
 
 def test_failed_task_is_shown_and_polled_no_more(visitor: Visitor) -> None:
