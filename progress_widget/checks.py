@@ -90,14 +90,18 @@ def _django_htmx() -> Iterator[CheckMessage]:
 
 
 def _request_in_templates() -> Iterator[CheckMessage]:
-    """W005: templates should have the request, which identifies the user a bar is for."""
+    """W005: templates should have the request, which identifies the user a bar is for.
+
+    Django's own tags pass it on besides; packages that render with the variables alone do not.
+    """
     for backend in engines.all():
         if not isinstance(backend, DjangoTemplates):
             continue
         if REQUEST not in backend.engine.context_processors:
             yield Warning(
-                f"The templates of {backend.name!r} do not have the request, so a bar in them is "
-                f"bound to no user and, if {PREFIX}CAN_VIEW is set, refused.",
+                f"The templates of {backend.name!r} do not have the request. A bar is bound to no "
+                f"user and, if {PREFIX}CAN_VIEW is set, refused where a package renders its "
+                "template with the variables of the page alone, as form layouts do.",
                 hint=f'Add "{REQUEST}" to its "context_processors", or silence this check if none '
                 "of its templates has a bar.",
                 id="progress_widget.W005",

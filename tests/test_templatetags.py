@@ -289,6 +289,15 @@ def test_bar_is_bound_to_the_user_of_a_request_that_the_context_only_names(
     assert user_of(bar) == str(ann.pk)
 
 
+def test_bar_is_bound_to_the_user_where_no_context_processor_names_the_request(
+    page_bar, request_of, django_user_model, settings
+):
+    settings.TEMPLATES = [settings.TEMPLATES[0] | {"OPTIONS": {}}]
+    ann = django_user_model.objects.create_user("ann")
+
+    assert user_of(page_bar("kelp", request=request_of(ann))) == str(ann.pk)
+
+
 def test_bar_without_a_request_is_bound_to_nobody(page_bar):
     assert user_of(page_bar("kelp")) == ""
 
