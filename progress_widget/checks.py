@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
@@ -53,18 +54,29 @@ def _numbers() -> Iterator[CheckMessage]:
 
 
 def _can_view() -> Iterator[CheckMessage]:
-    """E003: CAN_VIEW must name a function."""
-    try:
-        callable_or_none = conf.can_view is None or callable(conf.can_view)
-    except (ImportError, AttributeError):
-        callable_or_none = False
-    if not callable_or_none:
+    """E003: CAN_VIEW must name a function, and not an async one."""
+    fault = _fault_of_can_view()
+    if fault:
         path = getattr(settings, f"{PREFIX}CAN_VIEW")
         yield Error(
-            f"{PREFIX}CAN_VIEW does not name a function: {path!r}.",
+            f"{PREFIX}CAN_VIEW {fault}: {path!r}.",
             hint="Set it to the dotted path of f(request, task_id) -> bool, or to None.",
             id="progress_widget.E003",
         )
+
+
+def _fault_of_can_view() -> str:
+    try:
+        can_view: Any = conf.can_view
+    except (ImportError, AttributeError):
+        return "does not name a function"
+    if can_view is None:
+        return ""
+    if not callable(can_view):
+        return "does not name a function"
+    if iscoroutinefunction(can_view) or iscoroutinefunction(can_view.__call__):
+        return "names an async function, which nobody awaits"
+    return ""
 
 
 def _django_htmx() -> Iterator[CheckMessage]:
@@ -78,14 +90,18 @@ def _django_htmx() -> Iterator[CheckMessage]:
 
 
 def _request_in_templates() -> Iterator[CheckMessage]:
-    """W005: templates should have the request, which identifies the user a bar is for."""
+    """W005: templates should have the request, which identifies the user a bar is for.
+
+    Django's own tags pass it on besides; packages that render with the variables alone do not.
+    """
     for backend in engines.all():
         if not isinstance(backend, DjangoTemplates):
             continue
         if REQUEST not in backend.engine.context_processors:
             yield Warning(
-                f"The templates of {backend.name!r} do not have the request, so a bar in them is "
-                f"bound to no user and, if {PREFIX}CAN_VIEW is set, refused.",
+                f"The templates of {backend.name!r} do not have the request. A bar is bound to no "
+                f"user and, if {PREFIX}CAN_VIEW is set, refused where a package renders its "
+                "template with the variables of the page alone, as form layouts do.",
                 hint=f'Add "{REQUEST}" to its "context_processors", or silence this check if none '
                 "of its templates has a bar.",
                 id="progress_widget.W005",

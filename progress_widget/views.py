@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from typing import NamedTuple
 
 from django.contrib.auth.decorators import login_not_required
+from django.db import Error, connections
+from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
 from django_htmx.http import trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
 from progress_widget.reading import rendering, tickets
-from progress_widget.reading.access import may_view
+from progress_widget.reading.access import depends_on_user, may_view
 from progress_widget.reading.announcements import Crowd, joint_announcement
-from progress_widget.reading.fragments import REFUSED, Fragment, Version, in_language, refusal
+from progress_widget.reading.fragments import (
+    REFUSED,
+    SLOWEST_MS,
+    Fragment,
+    Version,
+    in_language,
+    refusal,
+)
+from progress_widget.reading.logs import log_once
 from progress_widget.reading.polling import look_up
 from progress_widget.reading.tickets import Ticket
 
 # Cheaper than never_cache, which formats dates; no cache may store anything from here.
 NOT_STORED = {"Cache-Control": "private, no-store"}
+OF_USER = NOT_STORED | {"Vary": "Cookie"}
+IN_OUTAGE = OF_USER | {"Retry-After": str(SLOWEST_MS // 1000)}
+OUTAGE = "A page's poll can't be answered, since the database can't be asked; the page goes on"
 
 MOST = 100
 """How many bars one request may ask for; the package's script asks for half as many."""
@@ -37,47 +51,62 @@ class Poll(NamedTuple):
     """What the page shows."""
 
     ticket: Ticket | None
-    """None means that whoever asks may not see the bar."""
+    """None means that the token can't be read."""
 
-    language: str | None
-    """None means that of the request, since no ticket tells."""
+    is_allowed: bool
+    """Whether whoever asks may see the bar."""
 
     @classmethod
     def of(cls, request: HttpRequest, token: str, key: str, shown: str) -> Poll:
         ticket = tickets.read(token)
-        return cls(
-            token=token,
-            key=rendering.valid_key(key),
-            shown=Version.parse(shown),
-            ticket=ticket if ticket is not None and may_view(request, ticket) else None,
-            language=None if ticket is None else ticket.language,
-        )
+        is_allowed = ticket is not None and may_view(request, ticket)
+        return cls(token, rendering.valid_key(key), Version.parse(shown), ticket, is_allowed)
 
     def in_language(self) -> AbstractContextManager[None]:
-        return nullcontext() if self.language is None else in_language(self.language)
+        return nullcontext() if self.ticket is None else in_language(self.ticket.language)
 
 
-Change = tuple[Poll, Fragment]
-"""A poll, and what the page does not show yet."""
+def unattended(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Answer requests that no person makes: they prolong no session and report no outage.
+
+    An error page would be sent to the administrators at each poll. 204 lets the page keep what it
+    shows, and Retry-After lets the script ask less often.
+    """
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: str, **kwargs: str) -> HttpResponse:
+        try:
+            response = view(request, *args, **kwargs)
+        except Error as error:
+            log_once(OUTAGE, error=error)
+            response = HttpResponse(status=204, headers=IN_OUTAGE)
+        _leave_session(request)
+        return response
+
+    for alias in connections:  # a transaction would fail to begin where the view can't catch it
+        answer = non_atomic_requests(using=alias)(answer)
+    return answer
 
 
 @login_not_required
+@unattended
 def poll(request: HttpRequest, token: str) -> HttpResponse:
     """Answer with the fragment, or with 204 if the page shows it already.
 
-    htmx gets a finished fragment of a bar that may not be seen, since it would go on polling after
-    a 403.
+    Of a bar that may not be seen, htmx gets a finished fragment that says no more than that, since
+    it would go on polling after a 403.
     """
     if request.method != "GET":
         return HttpResponseNotAllowed(["GET"], headers=NOT_STORED)
-    asked = Poll.of(request, token, request.GET.get("k", ""), request.GET.get("v", ""))
-    if asked.ticket is None and not HtmxDetails(request):
-        return HttpResponseForbidden(headers=NOT_STORED)
-    return _answered(changes_of([asked]), Crowd(1, 1))
+    polls = [Poll.of(request, token, request.GET.get("k", ""), request.GET.get("v", ""))]
+    if not (polls[0].is_allowed or HtmxDetails(request)):
+        return HttpResponseForbidden(headers=_headers(polls))
+    return _answer(polls, Crowd(1, 1))
 
 
 @csrf_exempt  # it only reads, and the signed tokens authorise
 @login_not_required
+@unattended
 def poll_together(request: HttpRequest) -> HttpResponse:
     """Answer the polls of many bars with the fragments that have changed, or with 204.
 
@@ -89,40 +118,28 @@ def poll_together(request: HttpRequest) -> HttpResponse:
     found = [re.search(r"([^/]+)/\?k=([^&]*)&v=([^&]*)$", url) for url in urls]
     polls = [Poll.of(request, *one.groups()) for one in found if one]
     crowd = Crowd(_count(request, "size"), _count(request, "live"))
-    return _answered(changes_of(polls), crowd, is_lean=True)
+    return _answer(polls, crowd, is_lean=True)
 
 
-def changes_of(polls: Sequence[Poll]) -> list[Change]:
-    """Return what has changed for each poll, with one query for all."""
-    fragments = iter(look_up([(one.ticket, one.shown) for one in polls if one.ticket is not None]))
-    changes = []
-    for one in polls:
-        with one.in_language():
-            fragment = refusal() if one.ticket is None else next(fragments)
-        if fragment.version != one.shown:
-            changes.append((one, fragment))
-    return changes
-
-
-def _answered(changes: Sequence[Change], crowd: Crowd, *, is_lean: bool = False) -> HttpResponse:
+def _answer(polls: Sequence[Poll], crowd: Crowd, *, is_lean: bool = False) -> HttpResponse:
+    changes = _changes(polls)
     if not changes:
-        return HttpResponse(status=204, headers=NOT_STORED)
-    said = ""
-    html = []
-    for number, (one, fragment) in enumerate(changes):
+        return HttpResponse(status=204, headers=_headers(polls))
+    with changes[0][0].in_language():
+        said = joint_announcement([(fragment, one.shown) for one, fragment in changes], crowd)
+    html: list[str] = []
+    for one, fragment in changes:
         with one.in_language():
-            if number == 0:  # one live region says it all
-                said = joint_announcement([(new, old.shown) for old, new in changes], crowd)
             rendered = rendering.render(
                 fragment,
                 one.key,
                 token=one.token,
-                template="" if one.ticket is None else one.ticket.template,
-                announcement="" if number else said,
+                template=one.ticket.template if one.ticket and one.is_allowed else "",
+                announcement="" if html else said,  # one live region says it all
                 is_lean=is_lean,
             )
         html.append(rendered)
-    response = HttpResponse(html, headers=NOT_STORED)
+    response = HttpResponse(html, headers=_headers(polls))
     finished = [
         {"key": one.key, "state": fragment.state}
         for one, fragment in changes
@@ -133,6 +150,36 @@ def _answered(changes: Sequence[Change], crowd: Crowd, *, is_lean: bool = False)
     return response
 
 
+def _changes(polls: Sequence[Poll]) -> list[tuple[Poll, Fragment]]:
+    """Return what the page does not show yet, with one query for all polls."""
+    asked = [(one.ticket, one.shown) for one in polls if one.ticket and one.is_allowed]
+    fragments = iter(look_up(asked))
+    changes = []
+    for one in polls:
+        with one.in_language():
+            fragment = next(fragments) if one.is_allowed else refusal()
+        if fragment.version != one.shown:
+            changes.append((one, fragment))
+    return changes
+
+
 def _count(request: HttpRequest, name: str) -> int:
     text = request.POST.get(name, "")
     return int(text) if re.fullmatch("[0-9]{1,6}", text) else 0
+
+
+def _headers(polls: Sequence[Poll]) -> dict[str, str]:
+    """Return the headers of an answer, which depends on the cookie if it does on the user."""
+    is_personal = any(one.ticket and depends_on_user(one.ticket) for one in polls)
+    return OF_USER if is_personal else NOT_STORED
+
+
+def _leave_session(request: HttpRequest) -> None:
+    """Keep a session that has not changed out of sight of SessionMiddleware.
+
+    With SESSION_SAVE_EVERY_REQUEST, it would be saved as it was when the poll began, and would
+    never expire while a bar is shown. Whoever uses it after the view brings it back into sight.
+    """
+    session = getattr(request, "session", None)
+    if session is not None and not session.modified:
+        vars(session).pop("accessed", None)  # the middleware passes over a session without it
