@@ -6,6 +6,6 @@ from progress_widget.views import poll, poll_together
 
 app_name = "progress_widget"
 urlpatterns = [
-    path("", poll_together, name="poll_together"),
+    path("", poll_together, name="poll"),
     path("<str:token>/", poll, name="poll"),
 ]

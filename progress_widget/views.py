@@ -110,14 +110,16 @@ def poll(request: HttpRequest, token: str) -> HttpResponse:
 def poll_together(request: HttpRequest) -> HttpResponse:
     """Answer the polls of many bars with the fragments that have changed, or with 204.
 
-    ``bar`` is the URL of a bar's own poll; ``size`` and ``live`` are the page's ``Crowd``.
+    The body is plain text, which is cheaper than a form: the page's ``Crowd``, and in each further
+    line the URL of a bar's own poll.
     """
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"], headers=NOT_STORED)
-    urls = request.POST.getlist("bar")[:MOST]
-    found = [re.search(r"([^/]+)/\?k=([^&]*)&v=([^&]*)$", url) for url in urls]
+    first, *urls = request.body.decode(errors="replace").split("\n")
+    counts = re.fullmatch("([0-9]{1,6}) ([0-9]{1,6})", first)
+    found = [re.search(r"([^/]+)/\?k=([^&]*)&v=([^&]*)$", url) for url in urls[:MOST]]
     polls = [Poll.of(request, *one.groups()) for one in found if one]
-    crowd = Crowd(_count(request, "size"), _count(request, "live"))
+    crowd = Crowd(*map(int, counts.groups())) if counts else Crowd(0, 0)
     return _answer(polls, crowd, is_lean=True)
 
 
@@ -163,15 +165,10 @@ def _changes(polls: Sequence[Poll]) -> list[tuple[Poll, Fragment]]:
     return changes
 
 
-def _count(request: HttpRequest, name: str) -> int:
-    text = request.POST.get(name, "")
-    return int(text) if re.fullmatch("[0-9]{1,6}", text) else 0
-
-
 def _headers(polls: Sequence[Poll]) -> dict[str, str]:
-    """Return the headers of an answer, which depends on the cookie if it does on the user."""
-    is_personal = any(one.ticket and depends_on_user(one.ticket) for one in polls)
-    return OF_USER if is_personal else NOT_STORED
+    """Return the headers of an answer, which depends on the cookie if it does on a user."""
+    users = {one.ticket.user: one.ticket for one in polls if one.ticket is not None}
+    return OF_USER if any(map(depends_on_user, users.values())) else NOT_STORED
 
 
 def _leave_session(request: HttpRequest) -> None:

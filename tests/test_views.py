@@ -874,14 +874,24 @@ def test_row_that_has_vanished_has_ended_as_the_backend_says(
 
 
 @pytest.fixture
-def together(client):
+def post(client):
+    """Send a joint poll of any text."""
+
+    def post(body, **headers):
+        url = reverse("progress_widget:poll")
+        headers = {"HX-Request": "true"} | headers
+        return client.post(url, body, content_type="text/plain;charset=UTF-8", headers=headers)
+
+    return post
+
+
+@pytest.fixture
+def together(post):
     """Send the joint poll of some bars, as the package's script does."""
 
     def together(*bars, size=None, live=None, **headers):
-        data = {"bar": [bar["hx-get"] for bar in bars]}
-        data |= {"size": size or len(bars), "live": live or len(bars)}
-        url = reverse("progress_widget:poll_together")
-        return client.post(url, data, headers={"HX-Request": "true"} | headers)
+        first = f"{size or len(bars)} {live or len(bars)}"
+        return post("\n".join([first, *(bar["hx-get"] for bar in bars)]), **headers)
 
     return together
 
@@ -1032,27 +1042,28 @@ def test_permission_is_asked_for_each_bar_of_a_joint_poll(
 
 
 def test_joint_poll_that_is_all_refused_asks_nothing_of_the_database(
-    client, django_assert_num_queries
+    post, django_assert_num_queries
 ):
     with django_assert_num_queries(0):
-        response = client.post(
-            reverse("progress_widget:poll_together"), {"bar": ["/progress/forged/?k=p0123ab&v="]}
-        )
+        response = post("1 1\n/progress/forged/?k=p0123ab&v=")
 
     assert fragments_in(response) == {"p0123ab": ""}
 
 
 @pytest.mark.parametrize(
-    "data",
+    "body",
     [
-        {},
-        {"bar": ["", "kelp", "/progress/", "/progress/token/", "?k=p0123ab&v=", "/a/b/?k=\0&v"]},
-        {"size": "x", "live": "9" * 5000, "bar": ["١"]},
+        b"",
+        b"1 1",
+        b"1 1\nkelp\n/progress/\n/progress/token/\n?k=p0123ab&v=\n/a/b/?k=\0&v\n",
+        b"9" * 5000,
+        "١ ١\n١".encode(),
+        b"\xff\n\xff\xfe",
     ],
-    ids=["nothing", "no bars", "no numbers"],
+    ids=["nothing", "no bars", "no URLs", "no counts", "no ASCII", "no text"],
 )
-def test_unreadable_joint_poll_is_answered_with_nothing(client, data):
-    response = client.post(reverse("progress_widget:poll_together"), data)
+def test_unreadable_joint_poll_is_answered_with_nothing(post, body):
+    response = post(body)
 
     assert (response.status_code, response.content) == (204, b"")
 
@@ -1068,7 +1079,7 @@ def test_joint_poll_of_far_too_many_bars_is_answered_in_part(together, page_bar,
 
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "head"])
 def test_joint_poll_is_a_post(client, method):
-    response = getattr(client, method)(reverse("progress_widget:poll_together"))
+    response = getattr(client, method)(reverse("progress_widget:poll"))
 
     assert (response.status_code, response["Cache-Control"]) == (405, "private, no-store")
 
@@ -1082,7 +1093,7 @@ def test_joint_poll_needs_no_csrf_token_and_no_login(crop, settings):
     [bar] = crop(1)
 
     response = Client(enforce_csrf_checks=True).post(
-        reverse("progress_widget:poll_together"), {"bar": bar["hx-get"]}
+        reverse("progress_widget:poll"), f"1 1\n{bar['hx-get']}", content_type="text/plain"
     )
 
     assert response.status_code == 204

@@ -81,9 +81,9 @@
 
   const ask = async (bars, headers) => {
     const size = all(WRAPPER).filter((wrapper) => asked.has(wrapper)).length;
-    const body = new URLSearchParams({ size, live: all(BARS).length });
-    for (const bar of bars) body.append("bar", bar.getAttribute("hx-get"));
-    const folder = body.get("bar").replace(/[^/]+\/\?.*/, "");
+    const urls = bars.map((bar) => bar.getAttribute("hx-get"));
+    const body = [`${size} ${all(BARS).length}`, ...urls].join("\n");
+    const folder = urls[0].replace(/[^/]+\/\?.*/, ""); // of "/progress/TOKEN/?k=…"
     const signal = AbortSignal.timeout(PATIENCE);
     const answer = await fetch(folder, { method: "POST", headers, body, signal });
     heed(answer.status, answer.headers.get("Retry-After"));
