@@ -181,11 +181,13 @@ def test_interval_of_the_tag_is_kept(visitor: Visitor) -> None:
 
     def sent(name: str) -> int:
         address = visitor.page.locator(f"#{name} [hx-get]").get_attribute("hx-get")
-        return sum(address.partition("?")[0] in poll.url for poll in visitor.polls)
+        token = address.partition("?")[0]
+        return sum(token in (poll.post_data or poll.url) for poll in visitor.polls)
 
     while sent("slow") < 2:
         visitor.waits_for_polls()
 
-    # A busy machine makes for fewer polls, never for more; the quick bar has some to spare.
-    assert sent("slow") <= (monotonic() - opened) / interval
+    # A busy machine makes for fewer polls, never for more; the quick bar has some to spare. What is
+    # nearly due is asked for with the others.
+    assert sent("slow") <= (monotonic() - opened) / (0.9 * interval)
     assert sent("quick") > 2 * sent("slow")

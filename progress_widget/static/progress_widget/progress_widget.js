@@ -133,6 +133,8 @@
   document.addEventListener("htmx:config:request", configured); // htmx 4
   document.addEventListener("htmx:afterRequest", answered); // htmx 2
   document.addEventListener("htmx:after:request", answered); // htmx 4
+  // The page is new, so that a slow bar need not be asked for with a quick one.
+  for (const bar of all(BARS)) asked.set(bar.parentElement, now());
   // Before htmx hears of it: a tab that is shown again asks at once.
   document.addEventListener("visibilitychange", () => (shownAt = now()), true);
 
