@@ -220,8 +220,8 @@ def test_label_with_half_a_surrogate_pair_can_be_sent(draw, row):
     draw("{% progressbar task label=label %}", task=row, label="kelp\udce9").encode()
 
 
-def media(draw, options="", **context):
-    page = BeautifulSoup(draw(f"{{% progress_widget_media {options} %}}", **context), "html.parser")
+def media(draw, options="", tag="progress_widget_media", **context):
+    page = BeautifulSoup(draw(f"{{% {tag} {options} %}}", **context), "html.parser")
     links = [link["href"] for link in page.select("link[rel=stylesheet]")]
     return page, links, [script["src"] for script in page.select("script")]
 
@@ -264,3 +264,18 @@ def test_media_without_a_policy_has_no_nonce(draw):
 def test_media_asks_the_database_nothing(draw, django_assert_num_queries):
     with django_assert_num_queries(0):
         draw("{% progress_widget_media %}")
+
+
+def test_stylesheet_and_scripts_can_be_had_apart(draw):
+    css, sheets, no_scripts = media(draw, tag="progress_widget_css", csp_nonce="n0nce")
+    js, no_sheets, scripts = media(draw, tag="progress_widget_js", csp_nonce="n0nce")
+    together, _, _ = media(draw, csp_nonce="n0nce")
+
+    assert (len(sheets), no_scripts, no_sheets, len(scripts)) == (1, [], [], 2)
+    assert css.select("[nonce]") + js.select("[nonce]") == together.select("[nonce]")
+
+
+def test_scripts_apart_take_the_version_of_htmx(draw):
+    _, _, scripts = media(draw, "htmx=False", tag="progress_widget_js")
+
+    assert scripts == ["/static/progress_widget/progress_widget.js"]

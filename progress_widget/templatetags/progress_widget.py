@@ -7,8 +7,7 @@ from typing import Any
 from django.template import Context, Library
 from django.utils.safestring import SafeString
 
-from progress_widget.reading import rendering
-from progress_widget.reading.media import media
+from progress_widget.reading import media, rendering
 
 register = Library()
 
@@ -38,4 +37,16 @@ def progress_widget_media(context: Context, *, htmx: int | bool = 2) -> SafeStri
 
     ``htmx=False`` is for a page with its own htmx, ``htmx=4`` for version 4.
     """
-    return media(htmx=htmx, nonce=context.get("csp_nonce"))
+    return media.media(htmx=htmx, nonce=context.get("csp_nonce"))
+
+
+@register.simple_tag(takes_context=True)
+def progress_widget_css(context: Context) -> SafeString:
+    """Load the stylesheet alone, for pages that treat stylesheets and scripts differently."""
+    return media.css(nonce=context.get("csp_nonce"))
+
+
+@register.simple_tag(takes_context=True)
+def progress_widget_js(context: Context, *, htmx: int | bool = 2) -> SafeString:
+    """Load the scripts alone; ``htmx`` is that of ``{% progress_widget_media %}``."""
+    return media.js(htmx=htmx, nonce=context.get("csp_nonce"))
