@@ -16,6 +16,7 @@ from django.urls import NoReverseMatch, reverse
 from progress_widget.conf import PREFIX, conf
 
 POSITIVE = ("POLL_INTERVAL", "WRITE_INTERVAL", "STALLED_AFTER", "SILENT_AFTER", "RETENTION_DAYS")
+FUNCTIONS = {"CAN_VIEW": "f(request, task_id) -> bool", "WRITE_CONTEXT": "f(task_id)"}
 REQUEST = "django.template.context_processors.request"
 
 
@@ -36,7 +37,7 @@ def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E002 to W005: the package's own settings, and those of Django that it relies on."""
-    return [*_numbers(), *_can_view(), *_django_htmx(), *_request_in_templates()]
+    return [*_numbers(), *_functions(), *_django_htmx(), *_request_in_templates()]
 
 
 def _numbers() -> Iterator[CheckMessage]:
@@ -52,19 +53,21 @@ def _numbers() -> Iterator[CheckMessage]:
             )
 
 
-def _can_view() -> Iterator[CheckMessage]:
-    """E003: CAN_VIEW must name a function."""
-    try:
-        callable_or_none = conf.can_view is None or callable(conf.can_view)
-    except (ImportError, AttributeError):
-        callable_or_none = False
-    if not callable_or_none:
-        path = getattr(settings, f"{PREFIX}CAN_VIEW")
-        yield Error(
-            f"{PREFIX}CAN_VIEW does not name a function: {path!r}.",
-            hint="Set it to the dotted path of f(request, task_id) -> bool, or to None.",
-            id="progress_widget.E003",
-        )
+def _functions() -> Iterator[CheckMessage]:
+    """E003: a setting must name a function."""
+    for name, signature in FUNCTIONS.items():
+        try:
+            function = getattr(conf, name.lower())
+            callable_or_none = function is None or callable(function)
+        except (ImportError, AttributeError):
+            callable_or_none = False
+        if not callable_or_none:
+            path = getattr(settings, PREFIX + name)
+            yield Error(
+                f"{PREFIX}{name} does not name a function: {path!r}.",
+                hint=f"Set it to the dotted path of {signature}, or to None.",
+                id="progress_widget.E003",
+            )
 
 
 def _django_htmx() -> Iterator[CheckMessage]:
