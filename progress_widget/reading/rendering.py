@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import secrets
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.http import HttpRequest
+from django.template import TemplateDoesNotExist
+from django.template.backends.django import DjangoTemplates
 from django.template.loader import render_to_string
 from django.urls import get_resolver, get_script_prefix, get_urlconf, reverse
 from django.utils import timezone
@@ -107,7 +109,17 @@ def render(
         "announcement": announcement,
         "on_page": on_page,
     }
-    return render_to_string(template or TEMPLATE, context)
+    name = template or TEMPLATE
+    try:
+        return render_to_string(name, context)
+    except TemplateDoesNotExist:
+        return SafeString(_own_engine().get_template(name).render(context))
+
+
+@cache
+def _own_engine() -> DjangoTemplates:
+    """Return an engine for projects with none that finds Django's templates in apps: Jinja2's."""
+    return DjangoTemplates({"NAME": "progress_widget", "DIRS": [], "APP_DIRS": True, "OPTIONS": {}})
 
 
 def _poll_url(token: str, key: str, fragment: Fragment) -> str:
