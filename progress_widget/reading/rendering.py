@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.http import HttpRequest
 from django.template import TemplateDoesNotExist
 from django.template.backends.django import DjangoTemplates
@@ -25,7 +26,7 @@ from progress_widget.reading.fragments import Fragment, refusal
 from progress_widget.reading.polling import look_up, present, shown_of
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
-from progress_widget.texts import PROGRESS, REFRESH, cropped
+from progress_widget.texts import NO_STYLESHEET, PROGRESS, REFRESH, cropped
 
 TEMPLATE = "progress_widget/progressbar.html"
 LABEL_LENGTH = 255
@@ -114,6 +115,8 @@ def render(
         "refresh": gettext(REFRESH) if on_page else "",
         "announcement": announcement,
         "on_page": on_page,
+        # The stylesheet hides it: where it is seen, that is missing.
+        "hint": NO_STYLESHEET if on_page and settings.DEBUG else "",
     }
     name = template or TEMPLATE
     try:
