@@ -107,5 +107,5 @@ $(VENV)/.test: pyproject.toml $(if $(SERVICES),$(VENV)/.services) | $(VENV)/.pip
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(if $(SERVICES),$(VENV)/.services) | $(VENV)/.pip
-	$(PIP) -e . --group test --group lint
+	$(PIP) -e . --group test --group recipes --group lint
 	@touch $@

@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,9 @@ from typing import Any
 import django
 from django.db import connection
 
+from benchmarks import short
 from benchmarks.common import as_ratio, throw_away_database, verdict, versions
+from benchmarks.counting import can_count, difference, statistics
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 OTHERS = ("tqdm", "celery-progress", "django-celery-progressbar")
@@ -56,7 +57,8 @@ def main() -> None:
         with throw_away_database(), worker(Path(folder)) as ask:
             times = ask("measure")
             counted = queries_of_ordinary_tasks(ask)
-            text = report(times, counted, of_polls)
+            of_short = short.section(Path(folder), results_in())
+            text = report(times, counted, of_short, of_polls)
     print(text)
     PAGE.write_text(text, encoding="utf-8")
 
@@ -103,7 +105,7 @@ def worker(folder: Path) -> Iterator[Callable[..., Any]]:
 
 def queries_of_ordinary_tasks(ask: Callable[..., Any]) -> str:
     """Return what PostgreSQL counts for tasks without a bar, and for one with a bar."""
-    if connection.vendor != "postgresql":
+    if not can_count():
         return "Not counted: that requires PostgreSQL's statistics."
     arguments = [(number % 2 == 0,) for number in range(ORDINARY)]
     with statistics() as count:
@@ -119,46 +121,17 @@ def queries_of_ordinary_tasks(ask: Callable[..., Any]) -> str:
     )
 
 
-def difference(count: Callable[[], tuple[int, int]], work: Callable[[], Any]) -> tuple[int, int]:
-    """Return the sessions and transactions that some work adds."""
-    before = count()
-    work()
-    after = count()
-    return after[0] - before[0], after[1] - before[1]
-
-
-@contextmanager
-def statistics() -> Iterator[Callable[[], tuple[int, int]]]:
-    """Yield a function that counts sessions and transactions of our database, from another one."""
-    name = connection.settings_dict["NAME"]
-    connection.close()
-    with connection._nodb_cursor() as cursor:
-
-        def ask(sql: str) -> tuple[int, ...]:
-            cursor.execute(sql, [name])
-            return cursor.fetchone()
-
-        def count() -> tuple[int, int]:
-            # A connection reports what it did when it ends, at the latest.
-            deadline = time.monotonic() + PATIENCE
-            while ask("select count(*) from pg_stat_activity where datname = %s") != (0,):
-                if time.monotonic() > deadline:
-                    raise TimeoutError("A connection to the database is still open")
-                time.sleep(0.1)
-            return ask(
-                "select sessions, xact_commit + xact_rollback"
-                " from pg_stat_database where datname = %s"
-            )
-
-        yield count
-
-
-def report(times: Times, counted: str, of_polls: str) -> str:
-    """Return the page."""
-    from benchmarks import tasks
+def results_in() -> str:
+    """Return where the worker stores results, in a word."""
     from benchmarks.app import app
 
-    results = "Redis" if app.conf.result_backend.startswith("redis") else "files"
+    return "Redis" if app.conf.result_backend.startswith("redis") else "files"
+
+
+def report(times: Times, counted: str, of_short: str, of_polls: str) -> str:
+    """Return the page."""
+    from benchmarks import tasks
+
     turns = [name for name in times if "a turn" in name]
     calls = [name for name in times if "()" in name and name not in turns]
     parts = [
@@ -172,9 +145,10 @@ def report(times: Times, counted: str, of_polls: str) -> str:
         *targets(times),
         "## Tasks without a bar",
         counted,
+        of_short,
         "## How reporting is measured",
         METHOD.format(
-            results=results, repetitions=tasks.REPETITIONS, fast=tasks.FAST, slow=tasks.SLOW
+            results=results_in(), repetitions=tasks.REPETITIONS, fast=tasks.FAST, slow=tasks.SLOW
         ),
         of_polls,
     ]

@@ -17,4 +17,4 @@ if util.find_spec("pkg_resources") is None:
     stand_in.get_distribution = metadata.distribution
     sys.modules["pkg_resources"] = stand_in
 
-INSTALLED_APPS = [*APPS_OF_TESTS, "django_celery_progressbar"]
+INSTALLED_APPS = [*APPS_OF_TESTS, "django_celery_progressbar", "django_celery_results"]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from time import perf_counter_ns
+from pathlib import Path
+from time import monotonic_ns, perf_counter_ns, sleep
 from typing import Any, TextIO
 from uuid import uuid4
 
-from celery import Task, shared_task
+from celery import Task, current_app, shared_task
 from celery_progress.backend import ProgressRecorder
 from django.test import override_settings
 from django_celery_progressbar.bars import ProgressBar as OldBar
+from django_celery_results.backends import DatabaseBackend
 from tqdm import tqdm
 
 from progress_widget.bars import ProgressBar
@@ -121,3 +123,51 @@ def ordinary(fails: bool) -> None:
 @shared_task(bind=True)
 def with_bar(self: Task) -> None:
     ProgressBar(self.request.id, total=1).finalize()
+
+
+@shared_task
+def hold(gate: str) -> None:
+    """Keep the worker from running more until the file is there."""
+    while not Path(gate).exists():
+        sleep(0.01)
+
+
+def work() -> int:
+    """Work for about a millisecond; return when that began, by a clock that processes share."""
+    began = monotonic_ns()
+    while monotonic_ns() < began + 1_000_000:
+        pass
+    return began
+
+
+@shared_task
+def short() -> int:
+    return work()
+
+
+@shared_task(bind=True)
+def short_with_bar(self: Task) -> int:
+    bar = ProgressBar(self.request.id, total=2)
+    began = work()
+    bar.advance()
+    return began
+
+
+@shared_task(bind=True)
+def short_with_recorder(self: Task) -> int:
+    ProgressRecorder(self).set_progress(1, 2)
+    return work()
+
+
+in_django_db = DatabaseBackend(app=current_app)
+
+
+@shared_task(backend=in_django_db)
+def short_in_django_db() -> int:
+    return work()
+
+
+@shared_task(bind=True, backend=in_django_db)
+def short_with_recorder_in_django_db(self: Task) -> int:
+    ProgressRecorder(self).set_progress(1, 2)
+    return work()

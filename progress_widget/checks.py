@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
@@ -54,20 +55,30 @@ def _numbers() -> Iterator[CheckMessage]:
 
 
 def _functions() -> Iterator[CheckMessage]:
-    """E003: a setting must name a function."""
+    """E003: a setting must name a function, and not an async one."""
     for name, signature in FUNCTIONS.items():
-        try:
-            function = getattr(conf, name.lower())
-            callable_or_none = function is None or callable(function)
-        except (ImportError, AttributeError):
-            callable_or_none = False
-        if not callable_or_none:
+        fault = _fault_of(name)
+        if fault:
             path = getattr(settings, PREFIX + name)
             yield Error(
-                f"{PREFIX}{name} does not name a function: {path!r}.",
+                f"{PREFIX}{name} {fault}: {path!r}.",
                 hint=f"Set it to the dotted path of {signature}, or to None.",
                 id="progress_widget.E003",
             )
+
+
+def _fault_of(name: str) -> str:
+    try:
+        function: Any = getattr(conf, name.lower())
+    except (ImportError, AttributeError):
+        return "does not name a function"
+    if function is None:
+        return ""
+    if not callable(function):
+        return "does not name a function"
+    if iscoroutinefunction(function) or iscoroutinefunction(function.__call__):
+        return "names an async function, which nobody awaits"
+    return ""
 
 
 def _django_htmx() -> Iterator[CheckMessage]:
@@ -81,14 +92,18 @@ def _django_htmx() -> Iterator[CheckMessage]:
 
 
 def _request_in_templates() -> Iterator[CheckMessage]:
-    """W005: templates should have the request, which identifies the user a bar is for."""
+    """W005: templates should have the request, which identifies the user a bar is for.
+
+    Django's own tags pass it on besides; packages that render with the variables alone do not.
+    """
     for backend in engines.all():
         if not isinstance(backend, DjangoTemplates):
             continue
         if REQUEST not in backend.engine.context_processors:
             yield Warning(
-                f"The templates of {backend.name!r} do not have the request, so a bar in them is "
-                f"bound to no user and, if {PREFIX}CAN_VIEW is set, refused.",
+                f"The templates of {backend.name!r} do not have the request. A bar is bound to no "
+                f"user and, if {PREFIX}CAN_VIEW is set, refused where a package renders its "
+                "template with the variables of the page alone, as form layouts do.",
                 hint=f'Add "{REQUEST}" to its "context_processors", or silence this check if none '
                 "of its templates has a bar.",
                 id="progress_widget.W005",

@@ -15,6 +15,8 @@ from django.utils.module_loading import import_string
 
 PREFIX = "PROGRESS_WIDGET_"
 
+CanView = Callable[[HttpRequest, str], bool]
+
 
 class Conf:
     """One property for each setting, in lower case and without the prefix."""
@@ -51,8 +53,10 @@ class Conf:
         return import_string(path) if path else None
 
     @property
-    def can_view(self) -> Callable[[HttpRequest, str], bool] | None:
+    def can_view(self) -> CanView | None:
         """``f(request, task_id) -> bool`` from its dotted path, or None if the token alone decides.
+
+        Only True admits; whatever else it returns, and an exception, refuses.
 
         Raises:
             ImportError: There is nothing at this path.

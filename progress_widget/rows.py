@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, connections, models, router, transaction
@@ -12,11 +12,14 @@ from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce, Least
 
 from progress_widget.clock import NOW, converted, offset
+from progress_widget.statements import inserting, selecting
 from progress_widget.states import ENDED, State
 from progress_widget.texts import COMPLETE
 
 if TYPE_CHECKING:
     from progress_widget.models import TaskProgress
+
+NUMBER = models.PositiveBigIntegerField()
 
 
 class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
@@ -32,7 +35,7 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         Returns:
             The attempt that all later writes must name.
         """
-        values: dict[str, Any] = {
+        anew: dict[str, Any] = {
             "total": total,
             "step": step,
             "progress": 0,
@@ -42,9 +45,15 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
             "updated_at": NOW,
             "finished_at": None,
         }
-        made = {"task_id": task_id, "attempt": int(new_attempt), "created_at": NOW} | values
-        begun_again = values | {"attempt": F("attempt") + int(new_attempt)}
+        made = {"task_id": task_id, "attempt": int(new_attempt), "created_at": NOW} | anew
         self._for_write = True
+        features = connections[self.db].features
+        if (
+            features.supports_update_conflicts_with_target
+            and features.can_return_columns_from_insert
+        ):
+            return self._upsert(self.model(**made), anew)
+        begun_again = anew | {"attempt": F("attempt") + int(new_attempt)}
         rows = self.filter(task_id=task_id)
         with transaction.atomic(using=self.db):
             if not rows.update(**begun_again):
@@ -54,6 +63,31 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
                 except IntegrityError:  # somebody else's insert came first
                     rows.update(**begun_again)
             return rows.values_list("attempt", flat=True).get()
+
+    def _upsert(self, row: TaskProgress, anew: Iterable[str]) -> int:
+        """Insert a row, or start over the one that is there; return its attempt.
+
+        In one statement of our own: that of ``bulk_create(update_conflicts=True)`` can't count on.
+
+        Args:
+            anew: The fields that starting over sets.
+        """
+        connection = connections[self.db]
+        fields = [field for field in self.model._meta.concrete_fields if not field.primary_key]
+        values = [(field, getattr(row, field.attname)) for field in fields]
+        is_now = tuple(value is NOW for _, value in values)
+        sql = inserting(self.model, self.db, is_now, tuple(anew), offset(connection))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                sql,
+                [
+                    field.get_db_prep_save(value, connection)
+                    for field, value in values
+                    if value is not NOW
+                ],
+            )
+            [attempt] = cursor.fetchone()
+        return int(attempt)
 
     def save_changes(self, task_id: str, attempt: int | None, changes: Mapping[str, Any]) -> bool:
         """Write what has changed, unless the row has ended or belongs to a later attempt.
@@ -65,13 +99,9 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         Returns:
             Whether a row was there to be written.
         """
-        values: dict[str, Any] = {"updated_at": NOW}
+        values = _changed(changes) | {"updated_at": NOW}
         if changes:
             values["state"] = State.RUNNING
-        for name in changes.keys() & {"total", "step"}:
-            values[name] = changes[name]
-        if changes.keys() & {"progress", "added"} or changes.get("total") is not None:
-            values["progress"] = _clamped(changes)
         return bool(self._not_ended(task_id, attempt).update(**values))
 
     def end(
@@ -83,6 +113,7 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         overrule: bool = False,
         after: float = 0.0,
         new_attempt: bool = False,
+        changes: Mapping[str, Any] = MappingProxyType({}),
     ) -> bool:
         """Record how an attempt went; success counts as having reached the row's total.
 
@@ -93,6 +124,7 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
             overrule: Whether the queue says so, which overrules a finalize() that came too early.
             after: Seconds until the next attempt, from when on there may be silence.
             new_attempt: Whether the attempt has not been counted at a start.
+            changes: What the row does not know yet, as in ``save_changes()``.
 
         Returns:
             Whether a row was there to be written.
@@ -100,24 +132,23 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         replaced = [State.SUCCEEDED] if overrule else []
         if state == State.CANCELLED:
             replaced.append(State.FAILED)
-        values: dict[str, Any] = {"state": state, "updated_at": _later(after)}
-        values["finished_at"] = NOW if state in ENDED else None
-        if new_attempt:
-            values["attempt"] = F("attempt") + 1
         if state == State.SUCCEEDED:
-            reached = Coalesce(F("total"), F("progress"))
-            values |= {"total": reached, "progress": reached, "step": COMPLETE}
+            reached = _total_at_the_end(changes)
+            values: dict[str, Any] = {"total": reached, "progress": reached, "step": COMPLETE}
         else:
             # The step comes first: MySQL reads the state as an earlier assignment has left it.
             step = Case(When(state=State.SUCCEEDED, then=Value("")), default=F("step"))
-            values = {"step": step, "message": message, **values}
+            values = {"step": step, **_changed(changes), "message": message}
+        values |= {"state": state, "updated_at": _later(after)}
+        values["finished_at"] = NOW if state in ENDED else None
+        if new_attempt:
+            values["attempt"] = F("attempt") + 1
         return bool(self._not_ended(task_id, attempt, *replaced).update(**values))
 
     def _not_ended(self, task_id: str, attempt: int | None, *but: State) -> TaskProgressQuerySet:
-        rows = self.filter(task_id=task_id)
-        if attempt is not None:
-            rows = rows.filter(attempt=attempt)
-        return rows.exclude(state__in=[state for state in ENDED if state not in but])
+        states = [state for state in State if state in but or state not in ENDED]
+        rows = self.filter(task_id=task_id, state__in=states)
+        return rows if attempt is None else rows.filter(attempt=attempt)
 
 
 def _later(seconds: float) -> Any:
@@ -128,25 +159,44 @@ def _later(seconds: float) -> Any:
     return models.ExpressionWrapper(NOW + delay, output_field=models.DateTimeField())
 
 
+def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an update assigns to make these changes."""
+    values = {name: changes[name] for name in ("total", "step") if name in changes}
+    if changes.keys() & {"progress", "added"} or changes.get("total") is not None:
+        values["progress"] = _clamped(changes)
+    return values
+
+
+def _total_at_the_end(changes: Mapping[str, Any]) -> Any:
+    """Return the expression for the total of a success: what was reached where it is unknown."""
+    if "total" not in changes:
+        return Coalesce(F("total"), _reached(changes))
+    total = changes["total"]
+    return _reached(changes) if total is None else total
+
+
 def _clamped(changes: Mapping[str, Any]) -> Any:
     """Return the expression for the new progress, which stays within the row's total."""
-    number = models.PositiveBigIntegerField()
-    added = Value(changes.get("added", 0), output_field=number)
-    start = (
-        Value(changes["progress"], output_field=number) if "progress" in changes else F("progress")
-    )
-    reached = models.ExpressionWrapper(start + added, output_field=number)
+    reached = _reached(changes)
     if "total" in changes:
         # The literal, not the column: MySQL would read the column's new or old value, depending
         # on the order of the assignments.
         total = changes["total"]
-        return reached if total is None else Least(reached, Value(total, output_field=number))
+        return reached if total is None else Least(reached, _number(total))
     # LEAST with a NULL is NULL on SQLite and MySQL.
-    return Case(
-        When(total__isnull=True, then=reached),
-        default=Least(reached, F("total")),
-        output_field=number,
-    )
+    return Case(When(total__isnull=True, then=reached), default=Least(reached, F("total")))
+
+
+def _reached(changes: Mapping[str, Any]) -> Any:
+    """Return the expression for the new progress, were there no total."""
+    progress = _number(changes["progress"]) if "progress" in changes else F("progress")
+    if "added" not in changes:
+        return progress
+    return models.ExpressionWrapper(progress + _number(changes["added"]), output_field=NUMBER)
+
+
+def _number(value: int) -> Value:
+    return Value(value, output_field=NUMBER)
 
 
 _Manager = models.Manager.from_queryset(TaskProgressQuerySet)
@@ -167,7 +217,7 @@ class TaskProgressManager(_Manager["TaskProgress"]):
         wanted = {task_id: str(task_id) for task_id in task_ids}
         alias = self._db or router.db_for_write(self.model)
         connection = connections[alias]
-        sql = _select(self.model, alias, len(wanted), offset(connection))
+        sql = selecting(self.model, alias, len(wanted), offset(connection))
         found: dict[str, TaskProgress] = {}
         now = None
         for row in self.raw(sql, list(wanted.values()), using=alias) if wanted else ():
@@ -177,19 +227,3 @@ class TaskProgressManager(_Manager["TaskProgress"]):
             task_id: found.get(text) or self.model(task_id=text, state=State.WAITING)
             for task_id, text in wanted.items()
         }
-
-
-@lru_cache
-def _select(model: type[TaskProgress], alias: str, count: int, offset: int) -> str:
-    """Return ``filter(task_id__in=...)`` as SQL: compiling it takes longer than to run it.
-
-    Args:
-        offset: The clock's, which is part of the SQL.
-    """
-    now, _ = model._base_manager.using(alias).query.get_compiler(alias).compile(NOW)
-    quoted = connections[alias].ops.quote_name
-    columns = ", ".join(quoted(str(field.column)) for field in model._meta.concrete_fields)
-    return (
-        f"SELECT {columns}, {now} AS {quoted('now')} FROM {quoted(model._meta.db_table)}"  # noqa: S608  # only names
-        f" WHERE {quoted('task_id')} IN ({', '.join(['%s'] * count)})"
-    )

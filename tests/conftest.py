@@ -14,6 +14,8 @@ from django.http import HttpRequest
 from django.template import engines
 from django.utils import translation
 
+from progress_widget.reading import logs
+
 pytest_plugins = ["tests.summary"]
 TABLE = "progress_widget_taskprogress"
 
@@ -23,6 +25,12 @@ def own_language() -> Iterator[None]:
     """Restore the language: LocaleMiddleware leaves that of the last request in the thread."""
     yield
     translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def own_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test see what is logged once."""
+    monkeypatch.setattr(logs, "_last", {})
 
 
 @pytest.fixture

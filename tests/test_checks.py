@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from django.core import checks
 
@@ -62,6 +64,29 @@ def test_can_view_that_names_no_function_is_an_error(settings, path):
 
     assert ids(found) == ["progress_widget.E003"]
     assert repr(path) in found[0].msg
+
+
+async def asks_later(request, task_id):
+    return True
+
+
+class AsksLater:
+    async def __call__(self, request, task_id):
+        return True
+
+
+asks_later_too = AsksLater()
+asks_later_in_part = partial(asks_later, None)
+
+
+@pytest.mark.parametrize("name", ["asks_later", "asks_later_too", "asks_later_in_part"])
+def test_can_view_that_is_async_is_an_error(settings, name):
+    settings.PROGRESS_WIDGET_CAN_VIEW = f"{__name__}.{name}"
+
+    found = check_settings(None)
+
+    assert ids(found) == ["progress_widget.E003"]
+    assert "async" in found[0].msg
 
 
 @pytest.mark.parametrize("path", [None, "os.path.exists"])

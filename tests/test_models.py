@@ -163,6 +163,16 @@ def start(**values) -> int:
     return rows.start("kelp", **{"total": 10, "step": "", "new_attempt": True} | values)
 
 
+@pytest.fixture(params=["in one statement", "step by step"])
+def way(request, monkeypatch) -> None:
+    """Both ways in which databases start a row, where there are two."""
+    if request.param == "step by step":
+        monkeypatch.setattr(connection.features, "supports_update_conflicts_with_target", False)
+    elif connection.vendor == "mysql":
+        pytest.skip("MySQL has no ON CONFLICT")
+
+
+@pytest.mark.usefixtures("way")
 def test_start_makes_the_row():
     attempt = start(total=5, step="Drying")
 
@@ -173,6 +183,7 @@ def test_start_makes_the_row():
     assert row.started_at is not None
 
 
+@pytest.mark.usefixtures("way")
 def test_start_begins_again_and_counts_the_attempt():
     make(
         progress=7,
@@ -193,11 +204,21 @@ def test_start_begins_again_and_counts_the_attempt():
     assert row.created_at < row.started_at <= row.updated_at
 
 
+@pytest.mark.usefixtures("way")
 def test_start_outside_of_a_task_counts_no_attempt():
     assert [start(new_attempt=False), start(new_attempt=False)] == [0, 0]
 
 
+@pytest.mark.skipif(connection.vendor == "mysql", reason="MySQL has no ON CONFLICT")
+def test_start_is_one_statement(django_assert_num_queries):
+    with django_assert_num_queries(1):
+        start()
+    with django_assert_num_queries(1):
+        start()
+
+
 def test_start_that_loses_the_race_to_insert_begins_the_row_again(monkeypatch):
+    monkeypatch.setattr(connection.features, "supports_update_conflicts_with_target", False)
     make(step="the other's", attempt=1)
     update = TaskProgressQuerySet.update
     answers = [0]  # what the first update saw before the other's insert
@@ -304,6 +325,48 @@ def test_success_completes_the_row_from_what_the_row_knows(total, reached):
     assert (row.total, row.progress, row.step) == (reached, reached, "Complete")
     assert row.state == State.SUCCEEDED
     assert row.finished_at is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reached"),
+    [
+        ({"progress": 7}, 10),
+        ({"total": 20}, 20),
+        ({"total": 3}, 3),
+        ({"total": None}, 4),
+        ({"total": None, "progress": 7, "added": 2}, 9),
+    ],
+)
+def test_success_carries_what_the_row_does_not_know_yet(
+    changes, reached, django_assert_num_queries
+):
+    make(progress=4, attempt=1)
+
+    with django_assert_num_queries(1):
+        assert rows.end("kelp", 1, State.SUCCEEDED, changes=changes)
+
+    row = rows.get()
+    assert (row.total, row.progress, row.step) == (reached, reached, "Complete")
+
+
+def test_success_of_unknown_total_counts_what_is_added_at_the_end():
+    make(progress=4, total=None, attempt=1)
+
+    assert rows.end("kelp", 1, State.SUCCEEDED, changes={"added": 3})
+
+    row = rows.get()
+    assert (row.total, row.progress) == (7, 7)
+
+
+def test_failure_carries_what_the_row_does_not_know_yet(django_assert_num_queries):
+    make(progress=4, attempt=1)
+    changes = {"added": 9, "total": 12, "step": "Packing"}
+
+    with django_assert_num_queries(1):
+        assert rows.end("kelp", 1, State.FAILED, "Too wet.", changes=changes)
+
+    row = rows.get()
+    assert (row.total, row.progress, row.step, row.message) == (12, 12, "Packing", "Too wet.")
 
 
 def test_failure_keeps_how_far_the_task_came():

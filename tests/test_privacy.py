@@ -602,8 +602,10 @@ def test_headers_of_a_poll_change_nothing(client, row, header, value):
 
 
 @pytest.fixture
-def task_of_ann(row, ann) -> tuple[Client, str, list[str]]:
+def task_of_ann(row, ann, monkeypatch) -> tuple[Client, str, list[str]]:
     """Return the client of a stranger, and two good tokens: bound to ann, and for another task."""
+    # Thousands of polls may take longer, and a silent task is not shown as running.
+    monkeypatch.setattr("django.conf.settings.PROGRESS_WIDGET_STALLED_AFTER", 3600)
     bound = genuine(user=str(ann.pk))
     return Client(), bound, genuine(user=str(ann.pk), task_id="dulse")
 

@@ -7,12 +7,15 @@ from uuid import UUID
 import pytest
 from bs4 import BeautifulSoup
 from celery.result import AsyncResult
-from django.template import Context, Template
+from django.http import HttpRequest
+from django.template import Context, Library, Template, engines
 from django.template.loader import render_to_string
+from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
 
 from progress_widget.bars import ProgressBar
 from progress_widget.models import TaskProgress
+from progress_widget.reading import tickets
 from progress_widget.reading.media import STYLESHEET
 from progress_widget.templatetags import progress_widget as library
 from tests.celery import app
@@ -270,6 +273,109 @@ def test_label_is_cropped_and_isolated(draw, bar_in, row, label, shown):
 
 def test_label_with_half_a_surrogate_pair_can_be_sent(draw, row):
     draw("{% progressbar task label=label %}", task=row, label="kelp\udce9").encode()
+
+
+# The request, which some ways of including a template lose.
+
+BAR = "{% load progress_widget %}{% progressbar 'kelp' %}"
+PART = {
+    "include only": "{% include part only %}",
+    "inclusion tag": "{% included %}",
+    "inclusion tag with the context": "{% included_with_context %}",
+    "None under its name": "{% with request=None %}{% include part %}{% endwith %}",
+    "another thing under its name": "{% for request in requests %}{% include part %}{% endfor %}",
+}
+each_part = pytest.mark.parametrize("source", PART.values(), ids=PART)
+
+
+@pytest.fixture
+def page_with_part(monkeypatch, draw):
+    """Render a page that includes a part."""
+
+    def page_with_part(source: str, part: str, request: HttpRequest | None, **context) -> str:
+        library = Library()
+        template = Template(part)
+        library.inclusion_tag(template, name="included")(lambda: {})
+        library.inclusion_tag(template, takes_context=True, name="included_with_context")(
+            lambda context: {}
+        )
+        engine = engines["django"].engine
+        builtins = [*engine.template_builtins, library]
+        monkeypatch.setattr(engine, "template_builtins", builtins)
+        return draw(source, request, part=template, **context)
+
+    return page_with_part
+
+
+class UnreadNonce(SimpleLazyObject):
+    """A nonce as middleware makes it: false until it is read, so that nobody else makes one."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def user_of(bar) -> str:
+    return tickets.read(bar["hx-get"].split("/")[2]).user
+
+
+@each_part
+def test_bar_is_bound_to_the_user_however_it_is_included(
+    page_with_part, bar_in, request_of, django_user_model, source
+):
+    ann, bob = (django_user_model.objects.create_user(name) for name in ("ann", "bob"))
+    request = request_of(ann)
+    others = [SimpleNamespace(user=bob)]  # such as requests for leave
+
+    bar = bar_in(page_with_part(source, BAR, request, requests=others))
+
+    assert user_of(bar) == str(ann.pk)
+
+
+def test_bar_is_bound_to_the_user_of_a_request_that_the_context_only_names(
+    bar_in, request_of, django_user_model
+):
+    ann = django_user_model.objects.create_user("ann")
+
+    bar = bar_in(Template(BAR).render(Context({"request": request_of(ann)})))
+
+    assert user_of(bar) == str(ann.pk)
+
+
+def test_bar_is_bound_to_the_user_where_no_context_processor_names_the_request(
+    page_bar, request_of, django_user_model, settings
+):
+    settings.TEMPLATES = [settings.TEMPLATES[0] | {"OPTIONS": {}}]
+    ann = django_user_model.objects.create_user("ann")
+
+    assert user_of(page_bar("kelp", request=request_of(ann))) == str(ann.pk)
+
+
+def test_bar_without_a_request_is_bound_to_nobody(page_bar):
+    assert user_of(page_bar("kelp")) == ""
+
+
+@each_part
+@pytest.mark.parametrize("name", ["csp_nonce", "_csp_nonce"], ids=["django-csp", "Django"])
+def test_media_carries_the_nonce_of_the_request_however_it_is_included(
+    page_with_part, request_of, source, name
+):
+    request = request_of()
+    setattr(request, name, UnreadNonce(lambda: "n0nce"))
+    part = "{% load progress_widget %}{% progress_widget_media %}"
+
+    html = page_with_part(source, part, request, requests=[SimpleNamespace()])
+
+    tags = BeautifulSoup(html, "html.parser").select("link, script")
+    assert [tag.get("nonce") for tag in tags] == ["n0nce"] * 3
+
+
+def test_media_takes_the_nonce_that_the_context_names_first(draw, request_of):
+    request = request_of()
+    request.csp_nonce = "of the request"
+
+    html = draw("{% progress_widget_media %}", request, csp_nonce="of the context")
+
+    assert BeautifulSoup(html, "html.parser").link["nonce"] == "of the context"
 
 
 def media(draw, options="", tag="progress_widget_media", **context):

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from bs4 import BeautifulSoup
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.core import signing
+from django.db import OperationalError, connection
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.cache import has_vary_header
 
 from progress_widget.models import State, TaskProgress
 
@@ -405,6 +410,284 @@ def test_view_needs_no_login_of_a_project_that_asks_for_one(poll, page_bar, row,
     ]
 
     assert poll(page_bar(row)).status_code == 204
+
+
+# A poll is no activity of the user.
+
+
+@pytest.fixture
+def saves_every_session(settings):
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+
+
+def test_poll_neither_saves_nor_prolongs_the_session(
+    client, poll, page_bar, request_of, row, user, django_assert_num_queries, saves_every_session
+):
+    bar = page_bar(row, request=request_of(user))
+    client.force_login(user)
+    before = Session.objects.values().get()
+
+    with django_assert_num_queries(3):  # session, user, row
+        response = poll(bar)
+
+    assert response.status_code == 204
+    assert not response.cookies
+    assert Session.objects.values().get() == before
+
+
+OUTCOMES = ["news", "nothing", "of another", "forged", "not allowed"]
+
+
+@pytest.fixture
+def answer(client, page_bar, request_of, row, user, other):
+    """Poll a bar of the user's, as she or another does, with this outcome."""
+
+    def answer(outcome):
+        url = page_bar(row, request=request_of(user))["hx-get"]
+        if outcome == "news":
+            rows.update(progress=7)
+        elif outcome == "forged":
+            url = reverse("progress_widget:poll", args=["forged"])
+        client.force_login(other if outcome == "of another" else user)
+        return getattr(client, "post" if outcome == "not allowed" else "get")(url, headers=HTMX)
+
+    return answer
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_no_answer_touches_the_session(answer, saves_every_session, outcome):
+    response = answer(outcome)
+
+    assert not response.cookies
+
+
+def test_poll_of_a_session_that_is_gone_leaves_the_cookie_of_a_new_one(
+    client, poll, page_bar, request_of, row, user
+):
+    bar = page_bar(row, request=request_of(user))
+    client.force_login(user)
+    Session.objects.all().delete()
+
+    assert not poll(bar).cookies  # another tab may have logged in meanwhile
+
+
+def fills_the_basket_beside(request, task_id):
+    """Agree, after another request of the same session has changed it."""
+    assert request.user.is_authenticated
+    session = SessionStore(request.session.session_key)
+    session["basket"] = "kelp"
+    session.save()
+    return True
+
+
+def fills_the_basket(request, task_id):
+    request.session["basket"] = "kelp"
+    return True
+
+
+@pytest.mark.parametrize("rule", [fills_the_basket_beside, fills_the_basket])
+@pytest.mark.parametrize("saves", [True, False])
+def test_change_of_the_session_is_kept(
+    client, poll, page_bar, request_of, row, user, settings, rule, saves
+):
+    bar = page_bar(row, request=request_of(user))
+    client.force_login(user)
+    settings.SESSION_SAVE_EVERY_REQUEST = saves
+    settings.PROGRESS_WIDGET_CAN_VIEW = f"{__name__}.{rule.__name__}"
+
+    response = poll(bar)
+
+    assert response.status_code == 204
+    assert client.session["basket"] == "kelp"
+
+
+def counting(get_response):
+    """Middleware that changes the session after the view."""
+
+    def middleware(request):
+        response = get_response(request)
+        request.session["polls"] = request.session.get("polls", 0) + 1
+        return response
+
+    return middleware
+
+
+def test_middleware_has_the_session_after_the_view(
+    client, poll, page_bar, request_of, row, user, settings
+):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.counting"]
+    bar = page_bar(row, request=request_of(user))
+    client.force_login(user)
+
+    for _ in range(2):
+        poll(bar)
+
+    assert client.session["polls"] == 2
+
+
+def anyone(request, task_id):
+    return True
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES[:3])
+def test_answer_about_a_users_bar_varies_on_the_cookie(answer, outcome):
+    response = answer(outcome)
+
+    assert has_vary_header(response, "Cookie")
+    assert response["Cache-Control"] == "private, no-store"
+
+
+@pytest.mark.parametrize("outcome", ["news", "nothing", "refused"])
+def test_answer_that_can_view_is_asked_for_varies_on_the_cookie(
+    page_bar, poll, request_of, row, settings, outcome
+):
+    settings.PROGRESS_WIDGET_CAN_VIEW = f"{__name__}.anyone"
+    bar = page_bar(row, request=request_of())
+    if outcome == "news":
+        rows.update(progress=7)
+    elif outcome == "refused":
+        settings.PROGRESS_WIDGET_CAN_VIEW = "tests.test_privacy.nobody"
+
+    response = poll(bar)
+
+    assert has_vary_header(response, "Cookie")
+    assert response["Cache-Control"] == "private, no-store"
+
+
+def test_answer_that_is_the_same_for_all_varies_on_no_cookie(page_bar, poll, request_of, row):
+    assert not has_vary_header(poll(page_bar(row, request=request_of())), "Cookie")
+
+
+# Outages.
+
+
+@pytest.fixture
+def no_database(monkeypatch):
+    """Let no connection to the database be made."""
+
+    def refuse(*args):
+        raise OperationalError("connection refused")
+
+    @contextmanager
+    def no_database():
+        connection.close()
+        with monkeypatch.context() as patch:
+            patch.setattr(connection, "get_new_connection", refuse)
+            yield
+
+    return no_database
+
+
+@pytest.fixture(params=["away", "table missing"])
+def outage(request, no_database, refusing_database):
+    """What may happen to the database."""
+    return no_database if request.param == "away" else refusing_database
+
+
+def assert_is_no_answer(response):
+    """Assert that the page keeps what it shows, and is told to ask less often."""
+    assert (response.status_code, response.content) == (204, b"")
+    assert response["Retry-After"] == "10"
+    assert response["Cache-Control"] == "private, no-store"
+
+
+in_an_outage = pytest.mark.django_db(transaction=True)
+
+
+@in_an_outage
+@pytest.mark.parametrize("headers", [HTMX, {}], ids=["htmx", "browser"])
+def test_page_keeps_what_it_shows_in_an_outage(
+    client, page_bar, poll, bar_in, row, outage, headers
+):
+    bar = page_bar(row)
+    rows.update(progress=7)
+
+    with outage():
+        responses = [client.get(bar["hx-get"], headers=headers) for _ in range(3)]
+
+    for response in responses:
+        assert_is_no_answer(response)
+    assert bar_in(poll(bar))["data-percent"] == "70.0"
+
+
+@in_an_outage
+def test_outage_is_logged_once(page_bar, poll, row, outage, caplog):
+    bars = [page_bar("kelp") for _ in range(2)]
+
+    with outage():
+        for bar in bars * 3:
+            poll(bar)
+
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("progress_widget", "ERROR")
+    assert record.exc_info
+
+
+@in_an_outage
+@pytest.mark.parametrize("table", ["django_session", "auth_user"])
+def test_bar_of_a_user_outlives_an_outage_of_what_knows_the_user(
+    client, page_bar, poll, request_of, row, user, saves_every_session, table
+):
+    bar = page_bar(row, request=request_of(user))
+    client.force_login(user)
+
+    def refuse(execute, sql, params, many, context):
+        if table in sql:
+            raise OperationalError("out of memory")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse):
+        response = poll(bar)
+
+    assert_is_no_answer(response)
+    assert not response.cookies
+    assert has_vary_header(response, "Cookie")
+    assert poll(bar).status_code == 204
+
+
+def cannot_ask(request, task_id):
+    raise OperationalError("connection refused")
+
+
+def test_bar_outlives_an_outage_of_what_can_view_asks(page_bar, poll, request_of, row, settings):
+    settings.PROGRESS_WIDGET_CAN_VIEW = f"{__name__}.anyone"
+    bar = page_bar(row, request=request_of())
+    settings.PROGRESS_WIDGET_CAN_VIEW = f"{__name__}.cannot_ask"
+
+    assert_is_no_answer(poll(bar))
+
+
+def test_refusal_needs_no_database(client, no_database, row, transactional_db):
+    with no_database():
+        response = client.get(reverse("progress_widget:poll", args=["forged"]))
+
+    assert response.status_code == 403
+
+
+@pytest.fixture
+def atomic_requests(monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+
+
+def test_poll_needs_no_transaction(page_bar, poll, row, django_assert_num_queries, atomic_requests):
+    bar = page_bar(row)
+
+    with django_assert_num_queries(1):
+        response = poll(bar)
+
+    assert response.status_code == 204
+
+
+@in_an_outage
+def test_bar_outlives_an_outage_where_requests_are_transactions(
+    page_bar, poll, row, no_database, atomic_requests
+):
+    bar = page_bar(row)
+
+    with no_database():
+        response = poll(bar)
+
+    assert_is_no_answer(response)
 
 
 # Languages.

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from django.core.exceptions import PermissionDenied
+from django.db import Error
 from django.http import Http404, HttpRequest
 
-from progress_widget.conf import conf
+from progress_widget.conf import PREFIX, CanView, conf
+from progress_widget.reading.logs import log_once
 from progress_widget.reading.tickets import Ticket
+
+RAISED = f"{PREFIX}CAN_VIEW has raised an exception, so the bar is not shown"
+NO_BOOL = f"{PREFIX}CAN_VIEW has returned a %s instead of True or False, so the bar is not shown"
 
 
 def user_of(request: HttpRequest) -> str:
@@ -15,18 +20,47 @@ def user_of(request: HttpRequest) -> str:
     return str(user.pk) if user is not None and user.is_authenticated else ""
 
 
+def depends_on_user(ticket: Ticket) -> bool:
+    """Whether others may be told something else about the ticket's bar."""
+    return bool(ticket.user) or conf.can_view is not None
+
+
 def may_view(request: HttpRequest | None, ticket: Ticket) -> bool:
     """Whether this request may see the ticket's bar: the bar's user may, unless CAN_VIEW refuses.
 
     A ticket bound to no user admits everybody who has it, without a look at the request's user.
-    CAN_VIEW cannot be asked without a request, so then it admits nobody.
+    CAN_VIEW cannot be asked without a request, so then it admits nobody. Only True admits.
+
+    Raises:
+        django.db.Error: The database could not be asked, so this is not known.
     """
     can_view = conf.can_view
     if request is None:
         return can_view is None
     if ticket.user and ticket.user != user_of(request):
         return False
+    return can_view is None or _is_granted(can_view, request, ticket.task_id)
+
+
+def may_show(request: HttpRequest | None, ticket: Ticket) -> bool:
+    """Whether a page may show the bar: it can't be asked again, so what is not known is a no."""
     try:
-        return can_view is None or bool(can_view(request, ticket.task_id))
+        return may_view(request, ticket)
+    except Error as error:
+        log_once(RAISED, error=error)
+        return False
+
+
+def _is_granted(can_view: CanView, request: HttpRequest, task_id: str) -> bool:
+    try:
+        answer: object = can_view(request, task_id)
     except (PermissionDenied, Http404):  # htmx 2 would go on polling after a 403 or 404
         return False
+    except Error:
+        raise
+    except Exception as error:
+        log_once(RAISED, error=error)
+        return False
+    if not isinstance(answer, bool):
+        log_once(NO_BOOL, type(answer).__name__)
+    return answer is True

@@ -21,7 +21,7 @@ from django.utils.translation import get_language, gettext
 
 from progress_widget.models import TASK_ID_LENGTH, TaskProgress
 from progress_widget.reading import tickets
-from progress_widget.reading.access import may_view, user_of
+from progress_widget.reading.access import may_show, user_of
 from progress_widget.reading.fragments import Fragment, refusal
 from progress_widget.reading.polling import look_up, present, shown_of
 from progress_widget.reading.tickets import Ticket
@@ -65,7 +65,7 @@ def progressbar(
         interval_ms=None if interval is None else _milliseconds(interval),
         rendered_at=int(timezone.now().timestamp()),
     )
-    if not may_view(request, ticket):
+    if not may_show(request, ticket):
         return render(refusal(), new_key(), on_page=True)
     if isinstance(task, TaskProgress):
         fragment = shown_of(task, ticket, present())

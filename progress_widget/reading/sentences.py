@@ -67,7 +67,7 @@ def as_percent_of(percent: float) -> str:
 
 
 def _formatted(number: int) -> str:
-    # Below a thousand there is nothing to group, and number_format() is a thirtieth of a bar's cost.
+    # Below a thousand nothing is grouped, and number_format() is a thirtieth of a bar's cost.
     return str(number) if number < 1000 else number_format(number)
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.template import Context, Library, Variable, VariableDoesNotExist
 from django.template.base import FilterExpression, Parser, Token
 from django.template.library import SimpleNode
@@ -33,7 +34,7 @@ def progressbar(
     """Show the live bar of a task: ``{% progressbar task_id label="Import" interval=2 %}``."""
     return rendering.progressbar(
         task,
-        request=context.get("request"),
+        request=_request_of(context),
         label=label,
         interval=interval,
         template=template,
@@ -94,16 +95,37 @@ def progress_widget_media(context: Context, *, htmx: int | bool = 2) -> SafeStri
 
     ``htmx=False`` is for a page with its own htmx, ``htmx=4`` for version 4.
     """
-    return media.media(htmx=htmx, nonce=context.get("csp_nonce"))
+    return media.media(htmx=htmx, nonce=_nonce_of(context))
 
 
 @register.simple_tag(takes_context=True)
 def progress_widget_css(context: Context) -> SafeString:
     """Load the stylesheet alone, for pages that treat stylesheets and scripts differently."""
-    return media.css(nonce=context.get("csp_nonce"))
+    return media.css(nonce=_nonce_of(context))
 
 
 @register.simple_tag(takes_context=True)
 def progress_widget_js(context: Context, *, htmx: int | bool = 2) -> SafeString:
     """Load the scripts alone; ``htmx`` is that of ``{% progress_widget_media %}``."""
-    return media.js(htmx=htmx, nonce=context.get("csp_nonce"))
+    return media.js(htmx=htmx, nonce=_nonce_of(context))
+
+
+def _request_of(context: Context) -> HttpRequest | None:
+    """Return the request of the page; None only if it was rendered without one.
+
+    The context's own comes first: its "request" is lost in ``{% include ... only %}`` and in
+    inclusion tags, and may be another thing of that name.
+    """
+    return getattr(context, "request", None) or context.get("request")
+
+
+def _nonce_of(context: Context) -> Any:
+    """Return the nonce of the page's Content-Security-Policy, or None."""
+    request = _request_of(context)
+    named = (
+        context.get("csp_nonce"),
+        getattr(request, "csp_nonce", None),  # django-csp's
+        getattr(request, "_csp_nonce", None),  # Django's, as get_nonce() of Django 6 returns it
+    )
+    # A nonce that has not been read yet is false.
+    return next((nonce for nonce in named if nonce is not None), None)

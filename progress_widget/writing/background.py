@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -64,12 +65,25 @@ class Writer:
     def reset(self) -> None:
         """Start afresh in a forked child, which inherits no thread but perhaps a held lock."""
         self.lock = threading.Lock()  # guards watches and thread; never held during a query
+        self.quiet = threading.RLock()  # held during a query, so that nobody forks meanwhile
         self.wake = threading.Event()
         self.watches: dict[Report, Watch] = {}
         self.thread: threading.Thread | None = None
         self.busy_since: float | None = None
         self.idle_since: float | None = None
         self.lingers = True
+
+    def before_fork(self) -> None:
+        """Let the thread come to the end of its query: a child would inherit the driver's locks.
+
+        They would be held for ever there: on SQLite, most children that are forked during a query
+        hang at their own first one.
+        """
+        self.quiet.acquire(timeout=0 if self.is_stuck else PATIENCE)
+
+    def after_fork(self) -> None:
+        with suppress(RuntimeError):  # the thread's query took too long
+            self.quiet.release()
 
     @property
     def is_stuck(self) -> bool:
@@ -125,6 +139,8 @@ class Writer:
         watch = self.watches.setdefault(report, Watch())
         # A soft time limit may break off a start, and an error the thread.
         if self.thread is None or not self.thread.is_alive() or self._is_lost():
+            if self._is_lost():
+                self.quiet = threading.RLock()  # that thread may hold the other for ever
             self.busy_since = self.idle_since = None
             self.lingers = may_linger()
             self.thread = threading.Thread(target=self._run, name="progress_widget", daemon=True)
@@ -149,7 +165,8 @@ class Writer:
                 for report in in_order(watches):
                     self._attend(report, watches[report])
         finally:
-            connections.close_all()
+            with self.quiet:
+                connections.close_all()
 
     def _has_work(self) -> bool:
         """Drop the reports that are done; return whether to go on, or else end the thread."""
@@ -180,7 +197,8 @@ class Writer:
             watch.is_in_hand = bool(waiters or beat or is_due)
         if watch.is_in_hand:
             watch.tried_at = self.busy_since = monotonic()
-            self._write(report, watch, beat=beat)
+            with self.quiet:
+                self._write(report, watch, beat=beat)
             watch.is_in_hand = False
             if self.thread is threading.current_thread():
                 self.busy_since = None
@@ -212,4 +230,8 @@ def may_linger() -> bool:
 
 
 writer = Writer()
-os.register_at_fork(after_in_child=writer.reset)
+os.register_at_fork(
+    before=writer.before_fork,
+    after_in_parent=writer.after_fork,
+    after_in_child=writer.reset,
+)

@@ -11,7 +11,7 @@ from django.db import IntegrityError, connections, router, transaction
 from progress_widget.clock import NOW
 from progress_widget.models import TaskProgress
 from progress_widget.rows import TaskProgressQuerySet
-from progress_widget.writing.reports import Report
+from progress_widget.writing.reports import Outcome, Report
 
 logger = logging.getLogger("progress_widget")
 
@@ -38,14 +38,12 @@ def save(report: Report, *, beat: bool = False) -> None:
             return
         _start(report)
         beat = False
-    is_saved = _save_changes(report, beat=beat)
-    is_settled = _end(report)  # in any case: an outcome may replace the end of a row
-    if is_saved and is_settled:
+    if _write(report, outcome, beat=beat):
         return
     attempt = _attempt_of_row(report)
     if report.starts and attempt is None:
         _restore(report)
-        _end(report)
+        _write(report, outcome)
     elif report.starts and attempt is not None and attempt < (report.attempt or 0):
         _start_again(report)
     else:
@@ -112,31 +110,29 @@ def _start_again(report: Report) -> None:
     save(report)
 
 
-def _save_changes(report: Report, *, beat: bool) -> bool:
-    """Write the changes; return whether the row took them or there were none to write."""
+def _write(report: Report, outcome: Outcome | None, *, beat: bool = False) -> bool:
+    """Write the changes and the outcome; return whether the row took them or there were none."""
     snapshot = report.snapshot()
-    changes = snapshot.changes_since(report.written)
-    if report.is_fenced or not (changes or beat):
+    changes = {} if report.is_fenced else snapshot.changes_since(report.written)
+    if outcome is None and (report.is_fenced or not (changes or beat)):
         return True
     with _writing(report) as rows:
-        saved = rows.save_changes(report.task_id, report.attempt, changes)
-    if saved:
+        if outcome is None:
+            is_written = rows.save_changes(report.task_id, report.attempt, changes)
+        else:
+            is_written = rows.end(
+                report.task_id,
+                report.attempt,
+                *outcome,
+                new_attempt=report.is_new_attempt and not report.starts,
+                changes=changes,
+            )
+    if is_written:
         report.written = snapshot
-    return saved
-
-
-def _end(report: Report) -> bool:
-    """Write the outcome; return whether the row took it or there was none."""
-    outcome = report.outcome
-    if outcome is None:
-        return True
-    with _writing(report) as rows:
-        is_new_attempt = report.is_new_attempt and not report.starts
-        ended = rows.end(report.task_id, report.attempt, *outcome, new_attempt=is_new_attempt)
-    if ended:
+    if is_written and outcome is not None:
         report.is_fenced = True
         report.forget(outcome)
-    return ended
+    return is_written
 
 
 def _attempt_of_row(report: Report) -> int | None:

@@ -1,0 +1,56 @@
+"""The SQL that is ours: what Django's ORM cannot say, or takes longer to compile than to run."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from django.db import connections, models
+
+from progress_widget.clock import NOW
+
+
+@lru_cache
+def inserting(
+    model: type[models.Model],
+    alias: str,
+    is_now: tuple[bool, ...],
+    anew: tuple[str, ...],
+    offset: int,
+) -> str:
+    """Return the SQL that inserts a row, or starts over the one with its task id.
+
+    Args:
+        is_now: For each column, whether it is set to the time.
+        anew: The fields that starting over sets; besides, it adds to the attempt.
+        offset: The clock's, which is part of the SQL.
+    """
+    now, _ = model._base_manager.using(alias).query.get_compiler(alias).compile(NOW)
+    quoted = connections[alias].ops.quote_name
+    table, attempt = quoted(model._meta.db_table), quoted("attempt")
+    columns = [
+        quoted(str(field.column)) for field in model._meta.concrete_fields if not field.primary_key
+    ]
+    values = [now if is_time else "%s" for is_time in is_now]
+    changes = [f"{quoted(name)} = EXCLUDED.{quoted(name)}" for name in anew]
+    changes.append(f"{attempt} = {table}.{attempt} + EXCLUDED.{attempt}")
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(values)})"  # noqa: S608  # only names
+        f" ON CONFLICT ({quoted('task_id')}) DO UPDATE SET {', '.join(changes)}"
+        f" RETURNING {attempt}"
+    )
+
+
+@lru_cache
+def selecting(model: type[models.Model], alias: str, count: int, offset: int) -> str:
+    """Return ``filter(task_id__in=...)`` as SQL: compiling it takes longer than to run it.
+
+    Args:
+        offset: The clock's, which is part of the SQL.
+    """
+    now, _ = model._base_manager.using(alias).query.get_compiler(alias).compile(NOW)
+    quoted = connections[alias].ops.quote_name
+    columns = ", ".join(quoted(str(field.column)) for field in model._meta.concrete_fields)
+    return (
+        f"SELECT {columns}, {now} AS {quoted('now')} FROM {quoted(model._meta.db_table)}"  # noqa: S608  # only names
+        f" WHERE {quoted('task_id')} IN ({', '.join(['%s'] * count)})"
+    )
