@@ -137,7 +137,7 @@ def test_reference_names_each_check(check_id):
     "option",
     [
         parameter.name
-        for tag in (rendering.progressbar, media.media)
+        for tag in (rendering.progressbar, media.media, media.css, media.js)
         for parameter in inspect.signature(tag).parameters.values()
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in ("request", "nonce")
     ],
