@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management.base import CommandParser
 from django.template import engines
 
 from progress_widget import checks
 from progress_widget.bars import ProgressBar
 from progress_widget.conf import Conf
+from progress_widget.doctor.steps import Examination
+from progress_widget.management.commands import progress_doctor
 from progress_widget.models import State, TaskProgress
 from progress_widget.reading import fragments, media, rendering
 from progress_widget.templatetags import progress_widget as library
@@ -144,6 +147,21 @@ def test_reference_names_each_check(check_id):
 )
 def test_reference_names_each_option_of_the_tags(option):
     assert re.search(rf"`{option}=", REFERENCE)
+
+
+def test_reference_names_each_option_of_the_doctor():
+    parser = CommandParser(add_help=False)
+    progress_doctor.Command().add_arguments(parser)
+    options = {option for action in parser._actions for option in action.option_strings}
+
+    assert options
+    assert {option for option in options if f"`{option}`" not in REFERENCE} == set()
+
+
+def test_reference_names_each_step_of_the_doctor():
+    names = {name for name in vars(Examination) if not name.startswith("_")} - {"delete_row"}
+
+    assert names <= names_in(REFERENCE)
 
 
 @pytest.mark.parametrize("tag", sorted(library.register.tags))
