@@ -39,3 +39,9 @@ def test_database_is_named_with_its_host(monkeypatch):
         monkeypatch.setitem(probe.connections["default"].settings_dict, name, value)
 
     assert probe.database().endswith('database "kelp" on shore')
+
+
+def test_app_may_get_ready_again(settings):
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "django.contrib.humanize"]
+
+    assert probe.NAME in app.tasks  # and a warning would be an error

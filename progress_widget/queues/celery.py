@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -83,6 +84,7 @@ def result(task_id: str) -> State | None:
         return None
 
 
+@cache  # apps get ready again where INSTALLED_APPS is overridden
 def register(name: str, function: Callable[[str, str], None]) -> None:
     """Make a function a task that every worker with the app knows, autodiscovery or not.
 
