@@ -14,7 +14,7 @@ from random import Random
 from django.db import connection, connections
 
 from tests.workers.chaos_oracle import Oracle, note
-from tests.workers.test_faults import Proxy
+from tests.workers.proxy import Proxy
 
 READ_ONLY = "ALTER DATABASE {} SET default_transaction_read_only = {}"
 

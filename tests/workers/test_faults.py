@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress
 from progress_widget.texts import TIMED_OUT
 from tests.workers.conftest import Page, SeenFunction, StartWorker, Worker, row, wait_until
+from tests.workers.proxy import Proxy
 
 Settings = Any  # pytest-django's settings fixture
 
@@ -151,62 +151,6 @@ def test_recycled_children_lose_nothing(start_worker: StartWorker) -> None:
 
     for page in pages:
         assert page.wait_for("succeeded").bar["data-percent"] == "100.0"
-
-
-class Proxy:
-    """A path to the database that can be cut."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.target = (host, port)
-        self.sockets: list[socket.socket] = []
-        self.flowing = threading.Event()
-        self.flowing.set()
-        self.open_()
-
-    def open_(self, port: int = 0) -> None:
-        self.listener = socket.create_server(("127.0.0.1", port))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
-
-    def cut(self) -> None:
-        """Refuse new connections, and break the open ones."""
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for end in self.sockets:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self.sockets.clear()
-
-    def hang(self) -> None:
-        """Accept everything and pass on nothing, until flow()."""
-        self.flowing.clear()
-
-    def flow(self) -> None:
-        self.flowing.set()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self.target)
-            self.sockets += [client, server]
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                self.flowing.wait()
-                sink.sendall(data)
-        except OSError:
-            return
-        finally:
-            for end in (source, sink):
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
 
 
 def through(proxy: Proxy) -> str:
