@@ -1,36 +1,50 @@
-"""The network between a worker and its database."""
+"""A way from a worker to its database that fails when a test wants it to."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 
+from django.db import connection
+
 
 class Proxy:
-    """A path to the database that can be cut."""
+    """A way to the tests' database that can be cut, and can hang.
 
-    def __init__(self, host: str, port: int) -> None:
-        self.target = (host, port)
+    Attributes:
+        url: The address of the database, this way.
+    """
+
+    def __init__(self) -> None:
+        given = connection.settings_dict
+        self.target = (given["HOST"], int(given["PORT"]))
+        self.port = 0
         self.sockets: list[socket.socket] = []
         self.flowing = threading.Event()
         self.flowing.set()
-        self.open_()
-
-    def open_(self, port: int = 0) -> None:
-        self.listener = socket.create_server(("127.0.0.1", port))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+        self.mend()
+        self.url = os.environ["DATABASE_URL"].replace(f":{given['PORT']}/", f":{self.port}/")
 
     def cut(self) -> None:
-        """Refuse new connections, and break the open ones."""
-        self.listener.shutdown(socket.SHUT_RDWR)
+        """Refuse new connections, and break the open ones, until mend()."""
+        with contextlib.suppress(OSError):  # cut already
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.accepting.join()
         self.listener.close()
         for end in self.sockets:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
         self.sockets.clear()
+
+    def mend(self) -> None:
+        """Take connections, on the same port as ever."""
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self.listener.getsockname()[1]
+        self.accepting = threading.Thread(target=self._accept, daemon=True)
+        self.accepting.start()
 
     def hang(self) -> None:
         """Accept everything and pass on nothing, until flow()."""
@@ -39,10 +53,14 @@ class Proxy:
     def flow(self) -> None:
         self.flowing.set()
 
-    def _accept(self, listener: socket.socket) -> None:
+    def close(self) -> None:
+        self.cut()
+        self.flow()  # after the cut, so that what was held reaches nobody
+
+    def _accept(self) -> None:
         while True:
             try:
-                client, _ = listener.accept()
+                client, _ = self.listener.accept()
             except OSError:
                 return
             server = socket.create_connection(self.target)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import threading
@@ -153,27 +152,19 @@ def test_recycled_children_lose_nothing(start_worker: StartWorker) -> None:
         assert page.wait_for("succeeded").bar["data-percent"] == "100.0"
 
 
-def through(proxy: Proxy) -> str:
-    """Return the address of the database on the other side of a proxy."""
-    port = connection.settings_dict["PORT"]
-    return os.environ["DATABASE_URL"].replace(f":{port}/", f":{proxy.port}/")
-
-
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    given = connection.settings_dict
-    if not given["PORT"]:
+    if not connection.settings_dict["PORT"]:
         pytest.skip("SQLite has no connection that could be cut")
-    proxy = Proxy(given["HOST"], int(given["PORT"]))
-    yield proxy
-    proxy.cut()
+    with contextlib.closing(Proxy()) as proxy:
+        yield proxy
 
 
 @pytest.mark.usefixtures("needs_thread")
 def test_outage_of_the_database_is_survived(
     start_worker: StartWorker, gate: Path, proxy: Proxy, seen: SeenFunction
 ) -> None:
-    worker = start_worker(concurrency=1, env={"DATABASE_URL": through(proxy)})
+    worker = start_worker(concurrency=1, env={"DATABASE_URL": proxy.url})
     page = worker.page("outlive_an_outage", str(gate)).wait_for("running")
     wait_until(lambda: row(page.task_id).progress, "something is reported", worker)
 
@@ -181,7 +172,7 @@ def test_outage_of_the_database_is_survived(
     wait_until(lambda: "could not be written" in worker.output(), "the outage is felt", worker)
     silent_at = row(page.task_id).progress
     wait_for_seconds(5)
-    proxy.open_(proxy.port)
+    proxy.mend()
 
     wait_until(lambda: row(page.task_id).progress > silent_at, "news come again", worker)
     gate.touch()
@@ -194,7 +185,7 @@ def test_outage_of_the_database_is_survived(
 def test_hanging_database_holds_no_task_for_long(
     start_worker: StartWorker, gate: Path, proxy: Proxy, seen: SeenFunction
 ) -> None:
-    worker = start_worker(concurrency=1, env={"DATABASE_URL": through(proxy)})
+    worker = start_worker(concurrency=1, env={"DATABASE_URL": proxy.url})
     page = worker.page("work_without_queries", str(gate)).wait_for_percent("25.0")
 
     proxy.hang()
