@@ -74,9 +74,7 @@ def as_group(app: Celery, kind: Kind, task_id: str) -> None:
 def as_chord(app: Celery, kind: Kind, task_id: str) -> None:
     ProgressBar(task_id, total=PARTS)
     end = signature(app, "conclude", f"{task_id}-end", task_id)
-    parts = chord(parts_of(app, kind, task_id), app=app)(end).parent
-    for result in parts.results:
-        app.backend.remove_pending_result(result)  # it would hold a connection: nobody waits for it
+    chord(parts_of(app, kind, task_id), app=app)(end)
 
 
 def as_chain(app: Celery, kind: Kind, task_id: str) -> None:

@@ -6,7 +6,6 @@ faults.
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from uuid import uuid4
 
 import pytest
 from celery import Celery, current_app
+from celery.result import denied_join_result
 from django.db import connection
 
 from tests.workers.chaos_faults import Faults
@@ -93,9 +93,10 @@ def publisher(worker: Worker, results: str) -> Iterator[Celery]:
     before = current_app._get_current_object()
     app = Celery("web", broker=worker.app.conf.broker_url, backend=results, set_as_current=True)
     app.conf.task_default_queue = worker.queue
-    yield app
+    # Else each result is subscribed to; those of a chord's parts even when the app is gone.
+    with denied_join_result():
+        yield app
     before.set_current()
-    gc.collect()  # results that nobody waits for say good-bye to their backend, while they can
     if results.startswith("redis:"):
         app.backend.client.connection_pool.disconnect()  # what no app.close() does
     app.close()
