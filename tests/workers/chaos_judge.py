@@ -11,7 +11,7 @@ from itertools import pairwise
 from tests.workers.chaos_faults import Faults
 from tests.workers.chaos_oracle import Oracle, Run
 from tests.workers.chaos_pages import Watched
-from tests.workers.chaos_truth import OPEN, Truth, truth_of
+from tests.workers.chaos_truth import OPEN, TOLD, Truth, truth_of
 
 HELD = 6.0
 """For how long a worker may be held by a task that is over, even if the database is away."""
@@ -105,9 +105,12 @@ class Judge:
         )
 
     def _stalls(self, watched: Watched) -> bool:
-        """Whether a page missed the news of a task that was at work."""
+        """Whether a page missed the news of a task that was at work.
+
+        A task may have to wait for its next run for so long that it stalls; the run ends that.
+        """
         return any(
-            run.started_at < look.at < (run.ended_at or 0)
+            run.started_at + TOLD < look.until and look.at < (run.ended_at or 0)
             for run in self.oracle.runs(watched.bar_id)
             for look in watched.history
             if look.state == "stalled"
