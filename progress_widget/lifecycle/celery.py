@@ -62,6 +62,8 @@ def on_postrun(
         own.append(Report(task_id=task_id, is_new_attempt=True, in_background=not request.is_eager))
         reports.append(own[-1])
     outcome = outcome_of(sender, retval, state) if own else None
+    for report in own:
+        report.is_left_open = outcome is None or outcome.state == State.RETRYING
     if outcome is not None:
         last = next((report for report in reversed(own) if report.starts), own[-1])
         if state is not None or request.is_eager:
