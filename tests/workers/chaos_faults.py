@@ -57,14 +57,6 @@ class Faults:
     def is_harmless(self) -> bool:
         return not self.names
 
-    def around(self, begun_at: float, over_at: float) -> list[Fault]:
-        """Return the faults that touch this time."""
-        return [
-            fault
-            for fault in self.happened
-            if fault.begun_at <= over_at and fault.over_at >= begun_at
-        ]
-
     def _run(self) -> None:
         try:
             while self.names and not self.over.wait(self.random.uniform(0.5, 1.5)):

@@ -133,6 +133,10 @@ def _deadline(
     has_row = watched.is_shared or (opened and not (is_lost and at - opened[-1] < 1))
     if not has_row:
         by = max(by, watched.opened_at + ASKED + TOLD)
-    for fault in faults.around(at - RECOVERY, by):
-        by = max(by, fault.over_at + RECOVERY + (ASKED if is_lost else 0))
+    told_by = by
+    for fault in faults.happened:
+        # One outage after the other may hold up the same write; a kill touches what it interrupts.
+        touches = fault.begun_at <= (told_by if fault.name == "kill" else by)
+        if touches and fault.over_at >= at - RECOVERY:
+            by = max(by, fault.over_at + RECOVERY + (ASKED if is_lost else 0))
     return by
