@@ -6,6 +6,7 @@ faults.
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections import Counter
@@ -18,7 +19,6 @@ from uuid import uuid4
 
 import pytest
 from celery import Celery, current_app
-from celery.result import denied_join_result
 from django.db import connection
 
 from tests.workers.chaos_faults import Faults
@@ -93,13 +93,22 @@ def publisher(worker: Worker, results: str) -> Iterator[Celery]:
     before = current_app._get_current_object()
     app = Celery("web", broker=worker.app.conf.broker_url, backend=results, set_as_current=True)
     app.conf.task_default_queue = worker.queue
-    # Else each result is subscribed to; those of a chord's parts even when the app is gone.
-    with denied_join_result():
-        yield app
+    yield app
     before.set_current()
     if results.startswith("redis:"):
-        app.backend.client.connection_pool.disconnect()  # what no app.close() does
+        hang_up(app.backend)
     app.close()
+
+
+def hang_up(backend: Any) -> None:
+    """Close the connections of a result backend, as no app.close() does.
+
+    Celery holds the results of a chord's parts until somebody waits for them. When they go, they
+    unsubscribe, over a new connection if need be.
+    """
+    backend._pending_results.concrete.clear()
+    gc.collect()
+    backend.client.connection_pool.disconnect()
 
 
 class Field:
