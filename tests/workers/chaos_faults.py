@@ -16,6 +16,8 @@ from tests.workers.chaos_oracle import Oracle, note
 from tests.workers.proxy import Proxy
 
 READ_ONLY = "ALTER DATABASE {} SET default_transaction_read_only = {}"
+PAUSE = 6.0
+"""How long after an outage the next attempt to write comes at most, and slack."""
 
 
 @dataclass
@@ -56,6 +58,14 @@ class Faults:
     @property
     def is_harmless(self) -> bool:
         return not self.names
+
+    def held_up_until(self, at: float) -> float:
+        """Return until when outages may have held up what a process was to write at this time."""
+        until = at
+        for fault in self.happened:
+            if fault.name != "kill" and fault.begun_at <= until + 1 and fault.over_at >= at - PAUSE:
+                until = max(until, fault.over_at + PAUSE)
+        return until
 
     def _run(self) -> None:
         try:

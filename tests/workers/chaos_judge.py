@@ -47,8 +47,8 @@ class Judge:
         rules = {
             "no end is known": truth.at is None,
             "wrong end": last.is_finished and last.state not in truth.states,
-            "early end": last.is_finished and truth.at is not None and last.at < truth.at,
-            "never told": is_open and not truth.states & OPEN,
+            "early end": last.is_finished and self._is_early(watched, truth),
+            "never told": is_open and not (truth.states & OPEN or self._is_owed(watched, truth)),
             "wrong in the end": is_open and truth.states & OPEN and last.state not in truth.states,
             "told late": last.is_finished and watched.unfinished_at > truth.by,
             "percentage goes back": self._goes_back(watched),
@@ -59,6 +59,12 @@ class Judge:
             "task held": self._is_held(watched),
         }
         yield from (rule for rule, holds in rules.items() if holds)
+
+    def delay(self, watched: Watched) -> float:
+        """Return within how many seconds a page told the end, since it was true and known."""
+        truth = self.truth(watched)
+        heeded = [line["at"] for line in self.oracle.events(watched.bar_id, "revoked")]
+        return 0.0 if truth.at is None else watched.polled_at - max([truth.at, *heeded])
 
     def evidence(self, watched: Watched) -> str:
         """Return all that is known of a bar, times counted from when its page was opened."""
@@ -84,6 +90,26 @@ class Judge:
 
     def _is_due(self, watched: Watched) -> bool:
         return self.truth(watched).by < watched.polled_at
+
+    def _is_early(self, watched: Watched, truth: Truth) -> bool:
+        """Whether a page showed the end before it was true.
+
+        The loss of a run that has asked for the next is told before that has ended.
+        """
+        last, at = watched.history[-1], truth.at or 0.0
+        if last.state == "failed":
+            killed = [run.killed_at for run in self.oracle.runs(watched.bar_id) if run.killed_at]
+            at = min([at, *killed])
+        return last.at < at
+
+    def _is_owed(self, watched: Watched, truth: Truth) -> bool:
+        """Whether the process that had to write the end was killed before an outage let it."""
+        if truth.at is None:
+            return False
+        pids = {run.pid for run in self.oracle.runs(watched.bar_id)}
+        until = self.faults.held_up_until(truth.at)
+        kills = self.oracle.events("kills", "kill")
+        return any(kill["killed"] in pids and truth.at <= kill["at"] <= until for kill in kills)
 
     def _goes_back(self, watched: Watched) -> bool:
         """Whether the percentage fell without a new start of the bar to explain it."""

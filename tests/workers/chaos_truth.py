@@ -54,7 +54,8 @@ def truth_of(watched: Watched, oracle: Oracle, faults: Faults) -> Truth:
     elif watched.revoked_at is not None:
         truth = _of_revoked(watched, runs, oracle)
     elif runs:
-        truth = _of_killed(watched, runs) if _is_killed(runs) else _of_own(watched, runs, oracle)
+        of_run = _of_killed if _is_killed(runs) else _of_own
+        truth = of_run(watched, runs, oracle)
     else:
         truth = _of_broken_chain(watched, oracle)
     if truth.at is None:
@@ -76,12 +77,15 @@ def _of_own(watched: Watched, runs: list[Run], oracle: Oracle) -> Truth:
     return Truth(states_of(kind, last), min([last.ended_at, *told]))
 
 
-def _of_killed(watched: Watched, runs: list[Run]) -> Truth:
+def _of_killed(watched: Watched, runs: list[Run], oracle: Oracle) -> Truth:
     kind, last = watched.kind, runs[-1]
     is_redelivered = kind.task == "late"
     if last.ended_at is None and last.killed_at:
         states = frozenset({"failed"}) | (frozenset() if kind.is_recorded else OPEN)
-        return NOT_YET if is_redelivered else Truth(states, last.killed_at)
+        told = oracle.events(watched.bar_id, "told")  # what a page shows before that is its end
+        states |= {line["state"] for line in told}
+        at = min([last.killed_at, *(line["at"] for line in told)])
+        return NOT_YET if is_redelivered else Truth(states, at)
     if last.ended_at is None or (last.how in kind.hows[:-1] and not last.killed_at):
         return NOT_YET
     # Killed when its body was over, or in an earlier run that had asked for the next already.

@@ -223,12 +223,8 @@ def report(field: Field, found: list[tuple[Watched, list[str]]]) -> list[str]:
 
 
 def figures(field: Field, faults: Faults, lies: int) -> dict[str, float]:
-    """Return what a run has been, in numbers; the slowest end counts from when it was true."""
-    delays = [
-        bar.polled_at - truth.at
-        for bar in field.watched
-        if bar.is_finished and (truth := field.judge.truth(bar)).at
-    ]
+    """Return what a run has been, in numbers."""
+    delays = [field.judge.delay(bar) for bar in field.watched if bar.is_finished]
     return {
         "bars": len(field.watched),
         "polls": sum(bar.polls for bar in field.watched),
