@@ -476,6 +476,24 @@ def test_success_that_only_the_backend_knows_is_not_the_last_word(
     assert "The kelp is wet." in told.text
 
 
+def test_success_that_only_the_backend_knows_is_not_taken_back_by_late_news(
+    page_bar, poll, bar_in, backend, wait
+):
+    backend(State.SUCCEEDED)
+    bar = page_bar("kelp")
+    wait(7)
+
+    heard = bar_in(poll(bar))
+    rows.create(task_id="kelp", attempt=1, progress=5, total=10, updated_at=timezone.now())
+    late = bar_in(poll(heard))
+    rows.update(state=State.SUCCEEDED, progress=10)
+    told = poll(late)
+
+    assert (late["data-state"], late["data-percent"]) == ("succeeded", "100.0")
+    assert bar_in(told)["data-state"] == "succeeded"
+    assert hx_attributes(told) == []
+
+
 def test_success_that_only_the_backend_knows_is_the_last_word_in_the_end(
     page_bar, poll, bar_in, backend, wait
 ):

@@ -34,7 +34,10 @@ def shown_of(
         shown: What the page shows; None for a page that shows nothing yet.
     """
     moment = here.of(row)
-    end = queues.result(row.task_id) if is_worth_asking(row, ticket, moment) else None
+    # A page that goes on asking after a success has it from the queue.
+    has_heard = shown is not None and shown.state == State.SUCCEEDED and not row.is_finished
+    asks = has_heard or is_worth_asking(row, ticket, moment)
+    end = queues.result(row.task_id) if asks else None
     known = row if end is None else _ended(row, end)
     is_final = end != State.SUCCEEDED or not may_have_failed(row, ticket, moment)
     with in_language(ticket.language):
