@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tests.workers.chaos_faults import Faults
-from tests.workers.chaos_oracle import Oracle, Run
+from tests.workers.chaos_oracle import Oracle, Run, is_alive
 from tests.workers.chaos_pages import Watched
 from tests.workers.chaos_truth import OPEN, TOLD, Truth, truth_of
 
@@ -48,7 +48,9 @@ class Judge:
             "no end is known": truth.at is None,
             "wrong end": last.is_finished and last.state not in truth.states,
             "early end": last.is_finished and self._is_early(watched, truth),
-            "never told": is_open and not (truth.states & OPEN or self._is_owed(watched, truth)),
+            "never told": is_open
+            and not truth.states & OPEN
+            and not self._is_left_to_the_queue(watched, truth),
             "wrong in the end": is_open and truth.states & OPEN and last.state not in truth.states,
             "told late": last.is_finished and watched.unfinished_at > truth.by,
             "percentage goes back": self._goes_back(watched),
@@ -102,14 +104,21 @@ class Judge:
             at = min([at, *killed])
         return last.at < at
 
-    def _is_owed(self, watched: Watched, truth: Truth) -> bool:
-        """Whether the process that had to write the end was killed before an outage let it."""
-        if truth.at is None:
+    def _is_left_to_the_queue(self, watched: Watched, truth: Truth) -> bool:
+        """Whether the row cannot have the end, of which only the result backend knows.
+
+        The process that was to write it has died before outages let it, or the last run has made
+        no bar and found no row.
+        """
+        runs = self.oracle.runs(watched.bar_id)
+        if self.faults.is_harmless or not runs or truth.at is None:
             return False
-        pids = {run.pid for run in self.oracle.runs(watched.bar_id)}
-        until = self.faults.held_up_until(truth.at)
-        kills = self.oracle.events("kills", "kill")
-        return any(kill["killed"] in pids and truth.at <= kill["at"] <= until for kill in kills)
+        opened = self.oracle.events(watched.bar_id, "opened")
+        has_bar = any(line["at"] >= runs[-1].started_at for line in opened)
+        if not has_bar and watched.history[-1].state in truth.states:
+            return True
+        pid, until = runs[-1].pid, self.faults.held_up_until(truth.at)
+        return not is_alive(pid) and self.oracle.last_start_in(pid) <= until
 
     def _goes_back(self, watched: Watched) -> bool:
         """Whether the percentage fell without a new start of the bar to explain it."""
