@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import threading
@@ -29,6 +30,12 @@ Settings = Any  # pytest-django's settings fixture
 def needs_postgresql() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("counted in PostgreSQL's own statistics")
+
+
+@pytest.fixture
+def needs_no_pool() -> None:
+    if "PROGRESS_TEST_POOL" in os.environ:
+        pytest.skip("the pool of a worker keeps the connections of its tasks")
 
 
 @pytest.mark.usefixtures("needs_thread")
@@ -245,7 +252,7 @@ def wait_for_seconds(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-@pytest.mark.usefixtures("needs_postgresql", "needs_thread")
+@pytest.mark.usefixtures("needs_postgresql", "needs_thread", "needs_no_pool")
 def test_worker_at_rest_holds_no_connection(start_worker: StartWorker) -> None:
     worker = start_worker(concurrency=2, env={"PROGRESS_TEST_LINGER": "0.5"})
     pages = [worker.page("track") for _ in range(4)]
@@ -289,7 +296,7 @@ def test_pool_of_the_main_process_reaches_no_child(start_worker: StartWorker) ->
     assert "INTRANS" not in worker.output()
 
 
-@pytest.mark.usefixtures("needs_postgresql")
+@pytest.mark.usefixtures("needs_postgresql", "needs_no_pool")
 def test_ordinary_tasks_cost_no_query_and_no_connection(start_worker: StartWorker) -> None:
     worker = start_worker(concurrency=2)
     worker.page("succeed").wait_for("succeeded")
