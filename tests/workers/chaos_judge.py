@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from tests.workers.chaos_faults import Faults
 from tests.workers.chaos_oracle import Oracle, Run, is_alive
-from tests.workers.chaos_pages import Watched
+from tests.workers.chaos_pages import Seen, Watched
 from tests.workers.chaos_truth import OPEN, TOLD, Truth, truth_of
 
 HELD = 6.0
@@ -47,6 +47,8 @@ class Judge:
         rules = {
             "no end is known": truth.at is None,
             "wrong end": last.is_finished and last.state not in truth.states,
+            "shows an end that is not true": truth.at is not None
+            and self._is_belied(watched, truth),
             "early end": last.is_finished and self._is_early(watched, truth),
             "never told": is_open
             and not truth.states & OPEN
@@ -93,6 +95,28 @@ class Judge:
     def _is_due(self, watched: Watched) -> bool:
         return self.truth(watched).by < watched.polled_at
 
+    def _is_belied(self, watched: Watched, truth: Truth) -> bool:
+        """Whether a page that goes on asking showed an end that is none of the task's."""
+        return any(
+            look.state not in OPEN | truth.states
+            and not look.is_finished
+            and not self._is_hearsay(watched, look)
+            for look in watched.history
+        )
+
+    def _is_hearsay(self, watched: Watched, look: Seen) -> bool:
+        """Whether it is the queue's word on a task that said fail(), which an outage holds up.
+
+        The one end that a page may show and take back; it never stops asking on it.
+        """
+        told = self.oracle.events(watched.bar_id, "told")
+        is_held_up = any(
+            line["state"] == "failed"
+            and line["at"] <= look.at <= self.faults.held_up_until(line["at"])
+            for line in told
+        )
+        return is_held_up and look.state == "succeeded" and not look.is_finished
+
     def _is_early(self, watched: Watched, truth: Truth) -> bool:
         """Whether a page showed the end before it was true.
 
@@ -123,7 +147,11 @@ class Judge:
     def _goes_back(self, watched: Watched) -> bool:
         """Whether the percentage fell without a new start of the bar to explain it."""
         starts = [line["at"] for line in self.oracle.events(watched.bar_id, "opened")][1:]
-        seen = [look for look in watched.history if look.percent is not None]
+        seen = [
+            look
+            for look in watched.history
+            if look.percent is not None and not self._is_hearsay(watched, look)
+        ]
         falls = [after for before, after in pairwise(seen) if after.percent < before.percent]
         return len(falls) > len(starts) or any(
             start > fall.at for start, fall in zip(starts, falls, strict=False)
