@@ -47,8 +47,7 @@ class Judge:
         rules = {
             "no end is known": truth.at is None,
             "wrong end": last.is_finished and last.state not in truth.states,
-            "shows an end that is not true": truth.at is not None
-            and self._is_belied(watched, truth),
+            "false end": truth.at is not None and self._is_belied(watched, truth),
             "early end": last.is_finished and self._is_early(watched, truth),
             "never told": is_open
             and not truth.states & OPEN
