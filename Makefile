@@ -20,6 +20,7 @@ test: $(VENV)/.test  ## Run the tests, with the servers and browser that are the
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 check: lint types coverage databases  ## Run all that a change has to pass
+	$(MAKE) chaos SECONDS=0
 
 lint: $(VENV)/.dev  ## Look for what linters can find
 	$(BIN)/ruff check .

@@ -68,6 +68,8 @@ def on_postrun(
         own.append(request.progress_rerun)
         reports.append(own[-1])
     outcome = outcome_of(sender, retval, state) if own else None
+    for report in own:
+        report.is_left_open = outcome is None or outcome.state == State.RETRYING
     if outcome is not None:
         last = next((report for report in reversed(own) if report.starts), own[-1])
         if state is not None or request.is_eager:

@@ -101,22 +101,28 @@ class Fragment:
 
 
 def fragment_of(
-    row: TaskProgress, ticket: Ticket, moment: Moment, *, shown: Version | None = None
+    row: TaskProgress,
+    ticket: Ticket,
+    moment: Moment,
+    *,
+    shown: Version | None = None,
+    is_final: bool = True,
 ) -> Fragment:
     """Return what a bar shows of a row, in the active language.
 
     Args:
         shown: What the page shows; None means nothing yet.
+        is_final: Whether a page may take the row's end, if it has one, for the last word.
     """
     state = _state_of(row, moment, shown)
     has_begun = state not in (State.WAITING, UNKNOWN)
-    is_slow = state in (STALLED, UNKNOWN) or is_late(row, ticket, moment)
+    is_slow = state in (STALLED, UNKNOWN) or is_late(row, ticket, moment) or not is_final
     percent = row.percent if has_begun else None
     interval_ms = ticket.interval_ms or moment.interval_ms
     return Fragment(
         state=state,
         text=text_of(row, state),
-        is_finished=row.is_finished,
+        is_finished=row.is_finished and is_final,
         attempt=row.attempt,
         percent=percent,
         as_percent="" if percent is None else as_percent_of(percent),

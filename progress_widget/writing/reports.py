@@ -117,6 +117,9 @@ class Report:
     is_fenced: bool = False
     """Whether the row accepts no more: it has ended, or belongs to a later attempt."""
 
+    is_left_open: bool = False
+    """Whether its run is over but not the task: another run may have started the row since."""
+
     is_failing: bool = False
     """Whether the last attempt to write failed."""
 

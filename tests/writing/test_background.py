@@ -27,6 +27,7 @@ from django.db import (
     connections,
     transaction,
 )
+from django.test import override_settings
 
 from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress
@@ -430,6 +431,26 @@ def test_ended_bar_beats_no_more(celery_run, spy, background, settings):
 
         assert ended(background)
     assert rows.get().state == State.SUCCEEDED
+
+
+@pytest.mark.parametrize("state", [states.RETRY, states.IGNORED])
+def test_run_that_an_outage_kept_silent_takes_no_row_from_the_next(
+    celery_run, spy, background, monkeypatch, caplog, state
+):
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.5)
+    settings_of_first = override_settings(PROGRESS_WIDGET_WRITE_INTERVAL=3600)
+    spy.error = OperationalError("the server closed the connection")
+    with settings_of_first, celery_run(state=state):
+        first = ProgressBar("kelp", total=10)
+    spy.error = None
+
+    with celery_run():
+        ProgressBar("kelp", total=10)
+        assert first._report in background.watches
+        assert until(lambda: first._report not in background.watches)
+
+    assert (rows.get().state, rows.get().attempt) == (State.SUCCEEDED, 1)
+    assert "could not be written" in caplog.text
 
 
 def test_bar_whose_row_was_ended_elsewhere_is_let_go(celery_run, background, settings):
