@@ -20,6 +20,7 @@ test: $(VENV)/.test  ## Run the tests, with the servers and browser that are the
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 check: lint types coverage databases  ## Run all that a change has to pass
+	$(MAKE) chaos SECONDS=0
 
 lint: $(VENV)/.dev  ## Look for what linters can find
 	$(BIN)/ruff check .
@@ -39,7 +40,7 @@ coverage: $(VENV)/.dev  ## Run the tests and require that they reach every line 
 	$(BIN)/coverage report
 
 databases: $(VENV)/.dev  ## Run the tests again: on SQLite, on MariaDB, and with inline writes
-	DATABASE_URL= $(BIN)/python -m pytest $(PARALLEL) -q --ignore tests/browser --ignore tests/workers
+	DATABASE_URL= $(BIN)/python -m pytest $(PARALLEL) -q --ignore tests/browser --ignore tests/workers --ignore tests/management
 	[ -z "$$MARIADB_URL" ] || DATABASE_URL=$$MARIADB_URL $(BIN)/python -m pytest $(PARALLEL) -q --ignore tests/browser
 	[ -z "$$DATABASE_URL" ] || PROGRESS_TEST_BACKGROUND_WRITES=0 $(BIN)/python -m pytest $(PARALLEL) tests/workers
 
@@ -107,5 +108,5 @@ $(VENV)/.test: pyproject.toml $(if $(SERVICES),$(VENV)/.services) | $(VENV)/.pip
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(if $(SERVICES),$(VENV)/.services) | $(VENV)/.pip
-	$(PIP) -e . --group test --group lint
+	$(PIP) -e . --group test --group recipes --group lint
 	@touch $@

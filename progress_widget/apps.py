@@ -11,9 +11,11 @@ class ProgressWidgetConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from progress_widget import probe, queues
         from progress_widget.checks import check_settings, check_urls
         from progress_widget.lifecycle import celery
 
         checks.register(check_settings)
         checks.register(check_urls, checks.Tags.urls)
         celery.connect()
+        queues.register(probe.NAME, probe.report)

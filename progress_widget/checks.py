@@ -17,6 +17,7 @@ from django.urls import NoReverseMatch, reverse
 from progress_widget.conf import PREFIX, conf
 
 POSITIVE = ("POLL_INTERVAL", "WRITE_INTERVAL", "STALLED_AFTER", "SILENT_AFTER", "RETENTION_DAYS")
+FUNCTIONS = {"CAN_VIEW": "f(request, task_id) -> bool", "WRITE_CONTEXT": "f(task_id)"}
 REQUEST = "django.template.context_processors.request"
 
 
@@ -37,7 +38,7 @@ def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E002 to W005: the package's own settings, and those of Django that it relies on."""
-    return [*_numbers(), *_can_view(), *_django_htmx(), *_request_in_templates()]
+    return [*_numbers(), *_functions(), *_django_htmx(), *_request_in_templates()]
 
 
 def _numbers() -> Iterator[CheckMessage]:
@@ -53,28 +54,29 @@ def _numbers() -> Iterator[CheckMessage]:
             )
 
 
-def _can_view() -> Iterator[CheckMessage]:
-    """E003: CAN_VIEW must name a function, and not an async one."""
-    fault = _fault_of_can_view()
-    if fault:
-        path = getattr(settings, f"{PREFIX}CAN_VIEW")
-        yield Error(
-            f"{PREFIX}CAN_VIEW {fault}: {path!r}.",
-            hint="Set it to the dotted path of f(request, task_id) -> bool, or to None.",
-            id="progress_widget.E003",
-        )
+def _functions() -> Iterator[CheckMessage]:
+    """E003: a setting must name a function, and not an async one."""
+    for name, signature in FUNCTIONS.items():
+        fault = _fault_of(name)
+        if fault:
+            path = getattr(settings, PREFIX + name)
+            yield Error(
+                f"{PREFIX}{name} {fault}: {path!r}.",
+                hint=f"Set it to the dotted path of {signature}, or to None.",
+                id="progress_widget.E003",
+            )
 
 
-def _fault_of_can_view() -> str:
+def _fault_of(name: str) -> str:
     try:
-        can_view: Any = conf.can_view
+        function: Any = getattr(conf, name.lower())
     except (ImportError, AttributeError):
         return "does not name a function"
-    if can_view is None:
+    if function is None:
         return ""
-    if not callable(can_view):
+    if not callable(function):
         return "does not name a function"
-    if iscoroutinefunction(can_view) or iscoroutinefunction(can_view.__call__):
+    if iscoroutinefunction(function) or iscoroutinefunction(function.__call__):
         return "names an async function, which nobody awaits"
     return ""
 

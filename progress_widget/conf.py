@@ -6,6 +6,7 @@ Reading late lets ``override_settings`` and a project's own start-up code work.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from django.conf import settings
@@ -37,6 +38,19 @@ class Conf:
         Set it to False in tests that run a worker in their own process and transaction.
         """
         return bool(self._get("BACKGROUND_WRITES", True))
+
+    @property
+    def write_context(self) -> Callable[[str], Callable[[], AbstractContextManager[Any]]] | None:
+        """``f(task_id)`` from its dotted path, or None: where the database is the same everywhere.
+
+        It is called where a bar is made, and returns what makes the context manager in which each
+        write of that bar is done, by whichever thread: so a tenant's rows get into its schema.
+
+        Raises:
+            ImportError: There is nothing at this path.
+        """
+        path = self._get("WRITE_CONTEXT", None)
+        return import_string(path) if path else None
 
     @property
     def can_view(self) -> CanView | None:

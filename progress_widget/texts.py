@@ -54,6 +54,9 @@ TEXTS = {
 }
 """What a page says about each state, in a few words."""
 
+# For developers, under DEBUG, and so not translated.
+NO_STYLESHEET = "This page has a bar, but not the stylesheet of {% progress_widget_media %}."
+
 
 def cropped(text: object, length: int) -> str:
     """Return text as a column can hold it: cut to length, without NULs or lone surrogates."""

@@ -33,7 +33,8 @@ def database(url: str) -> dict[str, object]:
             "TEST": {"NAME": name},
         }
     parts = urlsplit(url)
-    pooled = os.environ.get("PROGRESS_TEST_POOL") == "1"
+    # Only in workers: the tests count, and break, the connections that they do not know of.
+    pooled = given and os.environ.get("PROGRESS_TEST_POOL") == "1"
     return {
         "ENGINE": BACKENDS[parts.scheme],
         "NAME": given or parts.path.lstrip("/"),

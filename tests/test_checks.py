@@ -96,6 +96,16 @@ def test_can_view_that_names_a_function_or_is_none_is_fine(settings, path):
     assert check_settings(None) == []
 
 
+def test_write_context_that_names_no_function_is_an_error(settings):
+    settings.PROGRESS_WIDGET_WRITE_CONTEXT = "os.no_such_name"
+
+    found = check_settings(None)
+
+    assert ids(found) == ["progress_widget.E003"]
+    assert "WRITE_CONTEXT" in found[0].msg
+    assert "f(task_id)" in found[0].hint
+
+
 def test_missing_django_htmx_is_a_warning(settings):
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "django_htmx"]
 

@@ -9,6 +9,7 @@ DEFAULTS = {
     "write_interval": 0.5,
     "background_writes": True,
     "can_view": None,
+    "write_context": None,
     "stalled_after": 30.0,
     "silent_after": 600.0,
     "retention_days": 7.0,

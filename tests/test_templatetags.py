@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from bs4 import BeautifulSoup
 from celery.result import AsyncResult
 from django.http import HttpRequest
 from django.template import Context, Library, Template, engines
+from django.template.loader import render_to_string
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
 
@@ -15,6 +17,7 @@ from progress_widget.bars import ProgressBar
 from progress_widget.models import TaskProgress
 from progress_widget.reading import tickets
 from progress_widget.reading.media import STYLESHEET
+from progress_widget.templatetags import progress_widget as library
 from tests.celery import app
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +66,55 @@ def test_missing_task_id_renders_nothing(draw, source, task, django_assert_num_q
         html = draw("{% progressbar " + source + " %}", task=task)
 
     assert html == ""
+
+
+@pytest.fixture
+def warnings_of(settings, tmp_path, caplog) -> Callable[..., list[str]]:
+    """Return what the log warns of when a page is rendered, twice, under DEBUG."""
+    settings.DEBUG = True
+    settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [tmp_path]}]
+    library._warn_once.cache_clear()
+
+    def warnings_of(tag: str, **context: object) -> list[str]:
+        (tmp_path / "bars.html").write_text("{% load progress_widget %}\n<p>" + tag + "</p>")
+        for _ in range(2):
+            render_to_string("bars.html", context)
+        return [record.getMessage() for record in caplog.records]
+
+    return warnings_of
+
+
+@pytest.mark.parametrize("written", ["tsk_id", "task.tsk_id", "tsk.id"])
+@pytest.mark.parametrize("form", ["{} label='Kelp'", "label='Kelp' task={}", "{} as bar"])
+def test_variable_that_is_not_there_is_told_once_under_debug(warnings_of, row, form, written):
+    [told] = warnings_of("{% progressbar " + form.format(written) + " %}", task=row)
+
+    assert "bars.html, line 2" in told
+    assert f" {written} " in told
+
+
+@pytest.mark.parametrize(
+    "written", ["nothing", "nothing.id", "empty", "''", "None", "task", "tsk|default:''"]
+)
+def test_variable_that_is_there_is_not(warnings_of, row, written):
+    tag = "{% progressbar " + written + " %}"
+
+    assert warnings_of(tag, nothing=None, empty="", task=row) == []
+
+
+def test_without_debug_nothing_is_told(warnings_of, settings):
+    settings.DEBUG = False
+
+    assert warnings_of("{% progressbar tsk_id %}") == []
+
+
+def test_variable_of_a_template_without_a_file_is_told_too(draw, settings, caplog):
+    settings.DEBUG = True
+    library._warn_once.cache_clear()
+
+    draw("{% progressbar tsk_id %}")
+
+    assert "tsk_id" in caplog.text
 
 
 @pytest.mark.parametrize("task_id", ["a\0b", "kelp\udce9", "x" * 300], ids=ascii)
@@ -326,8 +378,8 @@ def test_media_takes_the_nonce_that_the_context_names_first(draw, request_of):
     assert BeautifulSoup(html, "html.parser").link["nonce"] == "of the context"
 
 
-def media(draw, options="", **context):
-    page = BeautifulSoup(draw(f"{{% progress_widget_media {options} %}}", **context), "html.parser")
+def media(draw, options="", tag="progress_widget_media", **context):
+    page = BeautifulSoup(draw(f"{{% {tag} {options} %}}", **context), "html.parser")
     links = [link["href"] for link in page.select("link[rel=stylesheet]")]
     return page, links, [script["src"] for script in page.select("script")]
 
@@ -370,3 +422,39 @@ def test_media_without_a_policy_has_no_nonce(draw):
 def test_media_asks_the_database_nothing(draw, django_assert_num_queries):
     with django_assert_num_queries(0):
         draw("{% progress_widget_media %}")
+
+
+def test_stylesheet_and_scripts_can_be_had_apart(draw):
+    css, sheets, no_scripts = media(draw, tag="progress_widget_css", csp_nonce="n0nce")
+    js, no_sheets, scripts = media(draw, tag="progress_widget_js", csp_nonce="n0nce")
+    together, _, _ = media(draw, csp_nonce="n0nce")
+
+    assert (len(sheets), no_scripts, no_sheets, len(scripts)) == (1, [], [], 2)
+    assert css.select("[nonce]") + js.select("[nonce]") == together.select("[nonce]")
+
+
+def test_scripts_apart_take_the_version_of_htmx(draw):
+    _, _, scripts = media(draw, "htmx=False", tag="progress_widget_js")
+
+    assert scripts == ["/static/progress_widget/progress_widget.js"]
+
+
+def test_page_says_under_debug_that_its_stylesheet_is_missing(draw, row, settings):
+    settings.DEBUG = True
+
+    page = BeautifulSoup(draw("{% progressbar task %}", task=row), "html.parser")
+
+    [hint] = page.select(".progressbar-wrapper > .progressbar__hint")
+    assert "{% progress_widget_media %}" in hint.text
+
+
+def test_poll_and_page_without_debug_do_not(draw, poll, row, settings, page_bar):
+    bar = page_bar(row)
+    html = draw("{% progressbar task %}", task=row)
+    settings.DEBUG = True
+    TaskProgress.objects.update(progress=7)
+
+    answer = poll(bar)
+
+    assert answer.status_code == 200
+    assert "progressbar__hint" not in html + answer.content.decode()

@@ -732,7 +732,7 @@ def wait(monkeypatch):
     return wait
 
 
-@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
+@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
 def test_bar_without_a_row_ends_as_the_backend_says(page_bar, poll, bar_in, backend, wait, state):
     backend(state)
     bar = page_bar("kelp")
@@ -743,6 +743,54 @@ def test_bar_without_a_row_ends_as_the_backend_says(page_bar, poll, bar_in, back
     assert bar_in(response)["data-state"] == state
     assert hx_attributes(response) == []
     assert not TaskProgress.objects.exists()
+
+
+def test_success_that_only_the_backend_knows_is_not_the_last_word(
+    page_bar, poll, bar_in, backend, wait
+):
+    backend(State.SUCCEEDED)
+    bar = page_bar("kelp")
+    wait(7)
+
+    heard = bar_in(poll(bar))
+    rows.create(task_id="kelp", state=State.FAILED, message="The kelp is wet.")
+    told = bar_in(poll(heard))
+
+    assert (heard["data-state"], told["data-state"]) == ("succeeded", "failed")
+    assert "The kelp is wet." in told.text
+
+
+def test_success_that_only_the_backend_knows_is_not_taken_back_by_late_news(
+    page_bar, poll, bar_in, backend, wait
+):
+    backend(State.SUCCEEDED)
+    bar = page_bar("kelp")
+    wait(7)
+
+    heard = bar_in(poll(bar))
+    rows.create(task_id="kelp", attempt=1, progress=5, total=10, updated_at=timezone.now())
+    late = bar_in(poll(heard))
+    rows.update(state=State.SUCCEEDED, progress=10)
+    told = poll(late)
+
+    assert (late["data-state"], late["data-percent"]) == ("succeeded", "100.0")
+    assert bar_in(told)["data-state"] == "succeeded"
+    assert hx_attributes(told) == []
+
+
+def test_success_that_only_the_backend_knows_is_the_last_word_in_the_end(
+    page_bar, poll, bar_in, backend, wait
+):
+    backend(State.SUCCEEDED)
+    bar = page_bar("kelp")
+    wait(7)
+    heard = bar_in(poll(bar))
+    wait(600)
+
+    response = poll(heard)
+
+    assert bar_in(response)["data-state"] == "succeeded"
+    assert hx_attributes(response) == []
 
 
 def test_failure_of_a_bar_without_a_row_has_no_percentage(page_bar, poll, bar_in, backend, wait):

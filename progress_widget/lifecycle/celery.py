@@ -17,8 +17,8 @@ from progress_widget import queues
 from progress_widget.states import State
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
 from progress_widget.writing.background import writer
-from progress_widget.writing.flushing import flush, hand_over
-from progress_widget.writing.reports import Outcome, Report, reports_of
+from progress_widget.writing.flushing import flush, hand_over, reports_of
+from progress_widget.writing.reports import Outcome, Report
 
 PRECEDENCE = 2.0
 """Seconds by which the main process may be late to say how a broken-off run ended."""
@@ -41,7 +41,14 @@ def connect() -> None:
 
 def on_prerun(sender: Any, **signal: object) -> None:
     """Let the bars of this run find it, wherever in the process they are opened."""
-    queues.begin_run(sender.request)
+    request = sender.request
+    queues.begin_run(request)
+    if is_rerun(request):
+        # A run before may have started the row, which this one has to end. Made here, since another
+        # receiver may have left the task's tenant by the end of the run.
+        request.progress_rerun = Report(
+            task_id=request.id, is_new_attempt=True, in_background=not request.is_eager
+        )
 
 
 def on_postrun(
@@ -58,10 +65,11 @@ def on_postrun(
         report.is_live = False
     own = [report for report in reports if report.task_id == task_id]
     if is_rerun(request) and not any(report.starts for report in own):
-        # A run before may have started the row, which this one has to end.
-        own.append(Report(task_id=task_id, is_new_attempt=True, in_background=not request.is_eager))
+        own.append(request.progress_rerun)
         reports.append(own[-1])
     outcome = outcome_of(sender, retval, state) if own else None
+    for report in own:
+        report.is_left_open = outcome is None or outcome.state == State.RETRYING
     if outcome is not None:
         last = next((report for report in reversed(own) if report.starts), own[-1])
         if state is not None or request.is_eager:
@@ -69,7 +77,7 @@ def on_postrun(
         else:
             # Broken off. The main process knows whether it was cancelled or failed, and is about to
             # say so; only if it does not, as with Celery 5.5 after sys.exit(), does this count.
-            end_from_outside(task_id, outcome, attempt=last.attempt, later=PRECEDENCE)
+            end_from_outside(task_id, outcome, last=last, later=PRECEDENCE)
     # Once, and after the outcome has been recorded: if a soft time limit, or whatever it is, breaks
     # off the waiting, the thread writes it all the same.
     flush(*reports)
@@ -147,14 +155,16 @@ def on_shutdown(**signal: object) -> None:
 
 
 def end_from_outside(
-    task_id: str, outcome: Outcome, *, attempt: int | None = None, later: float = 0.0
+    task_id: str, outcome: Outcome, *, last: Report | None = None, later: float = 0.0
 ) -> None:
     """End the row, if there is one, in the thread.
 
     Args:
-        attempt: The attempt that has ended; None means whichever the row is at.
+        last: A report of the attempt that has ended; None means whichever the row is at.
         later: Seconds to let pass before that.
     """
-    report = Report(task_id=task_id, attempt=attempt, in_background=True)
+    report = Report(task_id=task_id, in_background=True)
+    if last is not None:
+        report.attempt, report.context = last.attempt, last.context
     report.end(outcome)
     writer.watch(report, later=later)

@@ -8,3 +8,14 @@ begin_run = celery.begin_run
 end_run = celery.end_run
 current_run = celery.current_run
 result = celery.result
+
+# For the doctor.
+Worker = celery.Worker
+broker = celery.broker
+connect = celery.connect
+is_configured = celery.is_configured
+is_eager = celery.is_eager
+queue_of = celery.queue_of
+register = celery.register
+send = celery.send
+workers = celery.workers

@@ -109,27 +109,34 @@ class Fragment:
 
 
 def fragment_of(
-    row: TaskProgress, ticket: Ticket, moment: Moment, *, shown: Version | None = None
+    row: TaskProgress,
+    ticket: Ticket,
+    moment: Moment,
+    *,
+    shown: Version | None = None,
+    is_final: bool = True,
 ) -> Fragment:
     """Return what a bar shows of a row, in the active language.
 
     Args:
         shown: What the page shows; None means nothing yet.
+        is_final: Whether a page may take the row's end, if it has one, for the last word.
     """
     state = _state_of(row, moment, shown)
     has_begun = state not in (State.WAITING, UNKNOWN)
+    is_calm = state in (STALLED, UNKNOWN) or is_late(row, ticket, moment) or not is_final
     percent = row.percent if has_begun else None
     return Fragment(
         state=state,
         text=text_of(row, state),
-        is_finished=row.is_finished,
+        is_finished=row.is_finished and is_final,
         attempt=row.attempt,
         percent=percent,
         as_percent="" if percent is None else as_percent_of(percent),
         numbers=numbers_of(row) if has_begun else "",
         label=ticket.label or row.label,
         message=message_of(row, state, ticket, moment),
-        interval_ms=ticket.interval_ms or _interval_ms(row, state, ticket, moment),
+        interval_ms=ticket.interval_ms or _interval_ms(row, state, ticket, moment, is_calm=is_calm),
         keeps_pace=ticket.interval_ms is not None,
     )
 
@@ -155,15 +162,19 @@ def _state_of(row: TaskProgress, moment: Moment, shown: Version | None) -> str:
     return STALLED if is_stalled(row, moment) else str(row.state)
 
 
-def _interval_ms(row: TaskProgress, state: str, ticket: Ticket, moment: Moment) -> int:
+def _interval_ms(
+    row: TaskProgress, state: str, ticket: Ticket, moment: Moment, *, is_calm: bool
+) -> int:
     """Return an interval that grows with the time in which a bar moves by one percent.
 
     A tenth of the time for which it has run, waited or been silent is the most: what comes then
     is, in proportion, hardly late.
+
+    Args:
+        is_calm: Whether little is to be expected.
     """
-    shortest, longest = moment.interval_ms, CALM_MS
-    if state in (STALLED, UNKNOWN) or is_late(row, ticket, moment):
-        shortest, longest = max(shortest, CALM_MS), SLOWEST_MS
+    shortest = max(moment.interval_ms, CALM_MS) if is_calm else moment.interval_ms
+    longest = SLOWEST_MS if is_calm else CALM_MS
     since = _since(row, state, ticket)
     if since is None or moment.now is None:
         return shortest

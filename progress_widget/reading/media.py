@@ -20,9 +20,22 @@ def media(*, htmx: int | bool = 2, nonce: Any = None) -> SafeString:
         htmx: The major version to load from django-htmx; False means that the page has its own.
         nonce: The nonce of the page's Content-Security-Policy; None means that it has none.
     """
-    attribute = SafeString("") if nonce is None else format_html(' nonce="{}"', nonce)
-    tags = [format_html('<link rel="stylesheet" href="{}"{}>', static(STYLESHEET), attribute)]
-    if htmx:
-        tags.append(htmx_script(version=2 if htmx is True else htmx, nonce=nonce))
-    tags.append(format_html('<script src="{}" defer{}></script>', static(SCRIPT), attribute))
+    return SafeString("\n".join([css(nonce=nonce), js(htmx=htmx, nonce=nonce)]))
+
+
+def css(*, nonce: Any = None) -> SafeString:
+    """Return the element that loads the stylesheet."""
+    return format_html('<link rel="stylesheet" href="{}"{}>', static(STYLESHEET), _attribute(nonce))
+
+
+def js(*, htmx: int | bool = 2, nonce: Any = None) -> SafeString:
+    """Return the elements that load the scripts; the arguments are those of media()."""
+    tags = [htmx_script(version=2 if htmx is True else htmx, nonce=nonce)] if htmx else []
+    tags.append(
+        format_html('<script src="{}" defer{}></script>', static(SCRIPT), _attribute(nonce))
+    )
     return SafeString("\n".join(tags))
+
+
+def _attribute(nonce: Any) -> SafeString:
+    return SafeString("") if nonce is None else format_html(' nonce="{}"', nonce)

@@ -66,6 +66,15 @@ def is_worth_asking(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
     return is_stalled(row, moment)
 
 
+def may_have_failed(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
+    """Whether a task that has succeeded, as its queue says, may have told its bar to fail().
+
+    Of which the queue knows nothing, and which the worker tries to write for as long as that.
+    """
+    heard_of = waiting_since(row, ticket) if row._state.adding else row.updated_at
+    return moment.now is None or moment.now - heard_of <= moment.long_patience
+
+
 def waiting_since(row: TaskProgress, ticket: Ticket) -> datetime:
     """Return when the row was made or, where there is none, when the page was rendered."""
     if not row._state.adding:

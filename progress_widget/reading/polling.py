@@ -12,7 +12,7 @@ from progress_widget import queues
 from progress_widget.conf import conf
 from progress_widget.models import TaskProgress, has_heartbeat
 from progress_widget.reading.fragments import Fragment, Version, fragment_of, in_language
-from progress_widget.reading.moments import Moment, is_worth_asking
+from progress_widget.reading.moments import Moment, is_worth_asking, may_have_failed
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
 
@@ -34,9 +34,14 @@ def shown_of(
         shown: What the page shows; None for a page that shows nothing yet.
     """
     moment = here.of(row)
-    known = _known(row, ticket, moment)
+    # A page that goes on asking after a success has it from the queue.
+    has_heard = shown is not None and shown.state == State.SUCCEEDED and not row.is_finished
+    asks = has_heard or is_worth_asking(row, ticket, moment)
+    end = queues.result(row.task_id) if asks else None
+    known = row if end is None else _ended(row, end)
+    is_final = end != State.SUCCEEDED or not may_have_failed(row, ticket, moment)
     with in_language(ticket.language):
-        return fragment_of(known, ticket, moment, shown=shown)
+        return fragment_of(known, ticket, moment, shown=shown, is_final=is_final)
 
 
 def present() -> Moment:
@@ -48,14 +53,6 @@ def present() -> Moment:
         interval_ms=max(1, round(conf.poll_interval * 1000)),
         has_heartbeat=has_heartbeat(),
     )
-
-
-def _known(row: TaskProgress, ticket: Ticket, moment: Moment) -> TaskProgress:
-    """Return the row; of a task that has not been heard of for long, as its queue has it end."""
-    if not is_worth_asking(row, ticket, moment):
-        return row
-    state = queues.result(row.task_id)
-    return row if state is None else _ended(row, state)
 
 
 def _ended(row: TaskProgress, state: State) -> TaskProgress:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
+from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.http import HttpRequest
+from django.template import TemplateDoesNotExist
+from django.template.backends.django import DjangoTemplates
 from django.template.loader import render_to_string
 from django.urls import get_resolver, get_script_prefix, get_urlconf, reverse
 from django.utils import timezone
@@ -22,7 +26,7 @@ from progress_widget.reading.fragments import Fragment, refusal
 from progress_widget.reading.polling import look_up, present, shown_of
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
-from progress_widget.texts import PROGRESS, REFRESH, cropped
+from progress_widget.texts import NO_STYLESHEET, PROGRESS, REFRESH, cropped
 
 TEMPLATE = "progress_widget/progressbar.html"
 LABEL_LENGTH = 255
@@ -71,6 +75,11 @@ def progressbar(
     return render(fragment, new_key(), token=token, template=template, on_page=True)
 
 
+async def aprogressbar(task: Any, **options: Any) -> SafeString:
+    """Do as progressbar() does, with the same options, for an async view."""
+    return await sync_to_async(progressbar)(task, **options)
+
+
 def render(
     fragment: Fragment,
     key: str,
@@ -109,8 +118,20 @@ def render(
         "announcement": announcement,
         "on_page": on_page,
         "version": SafeString(fragment.version) if is_lean and not fragment.is_finished else "",
+        # The stylesheet hides it: where it is seen, that is missing.
+        "hint": NO_STYLESHEET if on_page and settings.DEBUG else "",
     }
-    return render_to_string(template or TEMPLATE, context)
+    name = template or TEMPLATE
+    try:
+        return render_to_string(name, context)
+    except TemplateDoesNotExist:
+        return SafeString(_own_engine().get_template(name).render(context))
+
+
+@cache
+def _own_engine() -> DjangoTemplates:
+    """Return an engine for projects with none that finds Django's templates in apps: Jinja2's."""
+    return DjangoTemplates({"NAME": "progress_widget", "DIRS": [], "APP_DIRS": True, "OPTIONS": {}})
 
 
 def _poll_url(token: str, key: str, fragment: Fragment) -> str:

@@ -1,17 +1,25 @@
-"""``{% load progress_widget %}``: the tags only adapt the context and call rendering."""
+"""``{% load progress_widget %}``: the tags only adapt the context and call rendering.
+
+Under DEBUG, ``{% progressbar %}`` also tells of a variable that is misspelt.
+"""
 
 from __future__ import annotations
 
+import logging
+from functools import lru_cache
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
-from django.template import Context, Library
+from django.template import Context, Library, Variable, VariableDoesNotExist
+from django.template.base import FilterExpression, Parser, Token
+from django.template.library import SimpleNode
 from django.utils.safestring import SafeString
 
-from progress_widget.reading import rendering
-from progress_widget.reading.media import media
+from progress_widget.reading import media, rendering
 
 register = Library()
+logger = logging.getLogger("progress_widget")
 
 
 @register.simple_tag(takes_context=True)
@@ -33,13 +41,73 @@ def progressbar(
     )
 
 
+class ProgressBarNode(SimpleNode):
+    """The node of ``{% progressbar %}``, which tells of a variable that is not there."""
+
+    line: int | None
+
+    def get_resolved_arguments(self, context: Context) -> Any:
+        args, kwargs = super().get_resolved_arguments(context)
+        task = kwargs["task"] if "task" in kwargs else args[1]
+        if task == "" and settings.DEBUG:
+            written = self.kwargs["task"] if "task" in kwargs else self.args[0]
+            if _is_undefined(written, context):
+                _warn_once(self.origin.name, self.line, written.token)
+        return args, kwargs
+
+
+def _is_undefined(written: FilterExpression, context: Context) -> bool:
+    """Whether it is nothing but a variable, and there is none; an attribute of None is expected."""
+    if written.filters or not isinstance(written.var, Variable):
+        return False
+    try:
+        written.var.resolve(context)
+    except VariableDoesNotExist as error:
+        return error.params[1] is not None
+    return False
+
+
+@lru_cache
+def _warn_once(template: str, line: int | None, written: str) -> None:
+    logger.warning(
+        "%s, line %s: {%% progressbar %s %%} shows nothing, since there is no such variable.",
+        template,
+        line,
+        written,
+    )
+
+
+compile_progressbar = register.tags["progressbar"]
+
+
+@register.tag("progressbar")
+def compile_node(parser: Parser, token: Token) -> ProgressBarNode:
+    """Compile the tag as it was registered above, but to a node of our own."""
+    plain = compile_progressbar(parser, token)
+    node = ProgressBarNode(**vars(plain))
+    node.line = token.lineno
+    return node
+
+
 @register.simple_tag(takes_context=True)
 def progress_widget_media(context: Context, *, htmx: int | bool = 2) -> SafeString:
     """Load what the bars need, once, in the head of a page.
 
     ``htmx=False`` is for a page with its own htmx, ``htmx=4`` for version 4.
     """
-    return media(htmx=htmx, nonce=_nonce_of(context))
+    return media.media(htmx=htmx, nonce=_nonce_of(context))
+
+
+@register.simple_tag(takes_context=True)
+def progress_widget_css(context: Context) -> SafeString:
+    """Load the stylesheet alone, for pages that treat stylesheets and scripts differently."""
+    return media.css(nonce=_nonce_of(context))
+
+
+@register.simple_tag(takes_context=True)
+def progress_widget_js(context: Context, *, htmx: int | bool = 2) -> SafeString:
+    """Load the scripts alone; ``htmx`` is that of ``{% progress_widget_media %}``."""
+    return media.js(htmx=htmx, nonce=_nonce_of(context))
 
 
 def _request_of(context: Context) -> HttpRequest | None:

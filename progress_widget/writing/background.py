@@ -207,7 +207,8 @@ class Writer:
 
     def _write(self, report: Report, watch: Watch, *, beat: bool) -> None:
         try:
-            save(report, beat=beat)
+            with report.context():
+                save(report, beat=beat)
         except Exception as error:
             log_failure(report)
             # Perhaps the connection is dead: the next attempt gets a fresh one.

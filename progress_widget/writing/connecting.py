@@ -36,6 +36,8 @@ def use_own_connections() -> None:
         engine = settings["ENGINE"]
         options = settings["OPTIONS"]
         options.pop("pool", None)
-        for name, value in TIME_OUTS.get(engine, {}).items():
-            options.setdefault(name, value)
-        connections[alias] = load_backend(engine).DatabaseWrapper(settings, alias)
+        wrapper = load_backend(engine).DatabaseWrapper
+        for base in wrapper.__mro__:  # since backends of others build on Django's
+            for name, value in TIME_OUTS.get(base.__module__.removesuffix(".base"), {}).items():
+                options.setdefault(name, value)
+        connections[alias] = wrapper(settings, alias)

@@ -19,7 +19,7 @@ from typing import Any
 from progress_widget.conf import conf
 from progress_widget.models import has_heartbeat
 from progress_widget.writing.background import writer
-from progress_widget.writing.reports import Report, in_order, reports_of
+from progress_widget.writing.reports import Report, in_order
 from progress_widget.writing.saving import in_transaction, log_failure, logger, save
 
 
@@ -81,6 +81,13 @@ def _warn_once(task_name: str) -> None:
     )
 
 
+def reports_of(run: Any) -> list[Report]:
+    """Return the reports attached to a run, where its end finds them: the list itself."""
+    # In one step, since threads may share the handles of a task.
+    reports: list[Report] = run.__dict__.setdefault("progress_reports", [])
+    return reports
+
+
 def is_in_background(run: Any) -> bool:
     """Whether the thread writes what is reported in this run, which may be None."""
     try:
@@ -110,7 +117,8 @@ def _write_inline(report: Report) -> None:
     while report.wants_write and report.lock.acquire(blocking=False):
         try:
             report.wants_write = False
-            save(report)
+            with report.context():
+                save(report)
         except Exception:  # whatever the database, its driver or a router raises
             log_failure(report)
         else:

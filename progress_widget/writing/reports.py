@@ -11,6 +11,7 @@ from progress_widget.exceptions import OutOfRange
 from progress_widget.models import MAX_NUMBER, TaskProgress
 from progress_widget.states import State
 from progress_widget.texts import COMPLETE
+from progress_widget.writing.contexts import Context, context_here
 from progress_widget.writing.values import Assigned
 
 
@@ -116,6 +117,9 @@ class Report:
     is_fenced: bool = False
     """Whether the row accepts no more: it has ended, or belongs to a later attempt."""
 
+    is_left_open: bool = False
+    """Whether its run is over but not the task: another run may have started the row since."""
+
     is_failing: bool = False
     """Whether the last attempt to write failed."""
 
@@ -125,8 +129,12 @@ class Report:
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held by the thread that is writing inline, since threads may share a handle."""
 
+    context: Context = field(init=False)
+    """Makes what each write is done in."""
+
     def __post_init__(self) -> None:
         self.written = self.snapshot()
+        self.context = context_here(self.task_id)
 
     @classmethod
     def found(cls, row: TaskProgress, *, in_background: bool) -> Report:
@@ -247,10 +255,3 @@ class Report:
 def in_order(reports: Iterable[Report]) -> list[Report]:
     """Return reports as they have to be written: those that end a row after all others."""
     return sorted(reports, key=lambda report: report.outcome is not None)
-
-
-def reports_of(run: Any) -> list[Report]:
-    """Return the reports attached to a run, where its end finds them: the list itself."""
-    # In one step, since threads may share the handles of a task.
-    reports: list[Report] = run.__dict__.setdefault("progress_reports", [])
-    return reports

@@ -33,7 +33,9 @@ def save(report: Report, *, beat: bool = False) -> None:
     """
     outcome = report.outcome
     if not report.is_started:
-        if report.is_fenced:  # its start was given up
+        is_overtaken = report.is_left_open and _attempt_of_row(report) is not None
+        if report.is_fenced or is_overtaken:  # its start was given up, or comes too late
+            report.is_fenced = True
             report.forget(outcome)
             return
         _start(report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -191,3 +192,15 @@ def test_interval_of_the_tag_is_kept(visitor: Visitor) -> None:
     # nearly due is asked for with the others.
     assert sent("slow") <= (monotonic() - opened) / (0.9 * interval)
     assert sent("quick") > 2 * sent("slow")
+
+
+@pytest.mark.parametrize("htmx", ["2"], indirect=True)
+def test_page_without_the_stylesheet_says_so_under_debug(visitor: Visitor, settings: Any) -> None:
+    settings.DEBUG = True
+    ProgressBar("kelp", total=10).finalize()
+    hint = visitor.page.locator(".progressbar__hint")
+
+    visitor.opens(tag("kelp"))
+    expect(hint).to_be_hidden()
+    visitor.opens(tag("kelp"), htmx="")
+    expect(hint).to_be_visible()

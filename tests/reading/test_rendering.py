@@ -3,13 +3,20 @@ from __future__ import annotations
 import re
 
 import pytest
+from asgiref.sync import async_to_sync
 from bs4 import BeautifulSoup
 from django.template import engines
 from django.urls import clear_url_caches
 from django.utils import translation
 
 from progress_widget.models import TaskProgress
-from progress_widget.reading.rendering import new_key, progressbar, render, valid_key
+from progress_widget.reading.rendering import (
+    aprogressbar,
+    new_key,
+    progressbar,
+    render,
+    valid_key,
+)
 from tests import urls_elsewhere
 from tests.builders import KEY, fragment, saved
 
@@ -62,6 +69,23 @@ def test_label_of_a_projects_own_keeps_the_percentage(tmp_path, settings):
     bar = BeautifulSoup(html, "html.parser")
     assert bar.b.text == "Kelp"
     assert bar.select_one(".progressbar__percent").text == "50.0%"
+
+
+@pytest.mark.django_db
+def test_async_code_awaits_the_same_bar():
+    row = TaskProgress.objects.create(task_id="kelp", total=10, progress=5)
+
+    awaited, usual = (
+        BeautifulSoup(html, "html.parser").select_one("[data-state]")
+        for html in (
+            async_to_sync(aprogressbar)("kelp", label="Kelp", interval=2),
+            progressbar(row, label="Kelp", interval=2),
+        )
+    )
+
+    for name in ("data-percent", "hx-trigger"):
+        assert awaited[name] == usual[name]
+    assert awaited.get_text() == usual.get_text()
 
 
 @pytest.mark.django_db

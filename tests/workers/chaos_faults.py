@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -14,30 +13,11 @@ from random import Random
 from django.db import connection, connections
 
 from tests.workers.chaos_oracle import Oracle, note
-from tests.workers.test_faults import Proxy
+from tests.workers.proxy import Proxy
 
 READ_ONLY = "ALTER DATABASE {} SET default_transaction_read_only = {}"
-
-
-class HangingProxy(Proxy):
-    """A way to the database that can be cut, and can let everyone wait."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.flows = threading.Event()
-        self.flows.set()
-        super().__init__(host, port)
-
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:  # type: ignore[override]
-        try:
-            while data := source.recv(65536):
-                self.flows.wait()
-                sink.sendall(data)
-        except OSError:
-            return
-        finally:
-            for end in (source, sink):
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+PAUSE = 6.0
+"""How long after an outage the next attempt to write comes at most, and slack."""
 
 
 @dataclass
@@ -61,7 +41,7 @@ class Faults:
     names: tuple[str, ...]
     most: int
     oracle: Oracle
-    proxy: HangingProxy | None
+    proxy: Proxy | None
     happened: list[Fault] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
     calm: threading.Event = field(default_factory=threading.Event)
@@ -79,13 +59,13 @@ class Faults:
     def is_harmless(self) -> bool:
         return not self.names
 
-    def around(self, begun_at: float, over_at: float) -> list[Fault]:
-        """Return the faults that touch this time."""
-        return [
-            fault
-            for fault in self.happened
-            if fault.begun_at <= over_at and fault.over_at >= begun_at
-        ]
+    def held_up_until(self, at: float) -> float:
+        """Return until when outages may have held up what a process was to write at this time."""
+        until = at
+        for fault in self.happened:
+            if fault.name != "kill" and fault.begun_at <= until + 1 and fault.over_at >= at - PAUSE:
+                until = max(until, fault.over_at + PAUSE)
+        return until
 
     def _run(self) -> None:
         try:
@@ -114,12 +94,12 @@ class Faults:
     def _cut(self) -> None:
         self.proxy.cut()
         self.over.wait(self.random.uniform(1, 3))
-        self.proxy.open_(self.proxy.port)
+        self.proxy.mend()
 
     def _hang(self) -> None:
-        self.proxy.flows.clear()
+        self.proxy.hang()
         self.over.wait(self.random.uniform(2, 4))
-        self.proxy.flows.set()
+        self.proxy.flow()
 
     def _read_only(self) -> None:
         """Refuse to write, as the standby of a failover does: it breaks the connections too."""
@@ -133,4 +113,4 @@ class Faults:
             cursor.execute("SET default_transaction_read_only = off")
             cursor.execute(READ_ONLY.format(name, value))
         self.proxy.cut()
-        self.proxy.open_(self.proxy.port)
+        self.proxy.mend()

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tests.workers.chaos_faults import Faults
-from tests.workers.chaos_oracle import Oracle, Run
-from tests.workers.chaos_pages import Watched
-from tests.workers.chaos_truth import OPEN, Truth, truth_of
+from tests.workers.chaos_oracle import Oracle, Run, is_alive
+from tests.workers.chaos_pages import Seen, Watched
+from tests.workers.chaos_truth import OPEN, TOLD, Truth, truth_of
 
 HELD = 6.0
 """For how long a worker may be held by a task that is over, even if the database is away."""
@@ -47,8 +47,11 @@ class Judge:
         rules = {
             "no end is known": truth.at is None,
             "wrong end": last.is_finished and last.state not in truth.states,
-            "early end": last.is_finished and truth.at is not None and last.at < truth.at,
-            "never told": is_open and not truth.states & OPEN,
+            "false end": truth.at is not None and self._is_belied(watched, truth),
+            "early end": last.is_finished and self._is_early(watched, truth),
+            "never told": is_open
+            and not truth.states & OPEN
+            and not self._is_left_to_the_queue(watched, truth),
             "wrong in the end": is_open and truth.states & OPEN and last.state not in truth.states,
             "told late": last.is_finished and watched.unfinished_at > truth.by,
             "percentage goes back": self._goes_back(watched),
@@ -59,6 +62,12 @@ class Judge:
             "task held": self._is_held(watched),
         }
         yield from (rule for rule, holds in rules.items() if holds)
+
+    def delay(self, watched: Watched) -> float:
+        """Return within how many seconds a page told the end, since it was true and known."""
+        truth = self.truth(watched)
+        heeded = [line["at"] for line in self.oracle.events(watched.bar_id, "revoked")]
+        return 0.0 if truth.at is None else watched.polled_at - max([truth.at, *heeded])
 
     def evidence(self, watched: Watched) -> str:
         """Return all that is known of a bar, times counted from when its page was opened."""
@@ -85,10 +94,63 @@ class Judge:
     def _is_due(self, watched: Watched) -> bool:
         return self.truth(watched).by < watched.polled_at
 
+    def _is_belied(self, watched: Watched, truth: Truth) -> bool:
+        """Whether a page that goes on asking showed an end that is none of the task's."""
+        return any(
+            look.state not in OPEN | truth.states
+            and not look.is_finished
+            and not self._is_hearsay(watched, look)
+            for look in watched.history
+        )
+
+    def _is_hearsay(self, watched: Watched, look: Seen) -> bool:
+        """Whether it is the queue's word on a task that said fail(), which an outage holds up.
+
+        The one end that a page may show and take back; it never stops asking on it.
+        """
+        told = self.oracle.events(watched.bar_id, "told")
+        is_held_up = any(
+            line["state"] == "failed"
+            and line["at"] <= look.at <= self.faults.held_up_until(line["at"])
+            for line in told
+        )
+        return is_held_up and look.state == "succeeded" and not look.is_finished
+
+    def _is_early(self, watched: Watched, truth: Truth) -> bool:
+        """Whether a page showed the end before it was true.
+
+        The loss of a run that has asked for the next is told before that has ended.
+        """
+        last, at = watched.history[-1], truth.at or 0.0
+        if last.state == "failed":
+            killed = [run.killed_at for run in self.oracle.runs(watched.bar_id) if run.killed_at]
+            at = min([at, *killed])
+        return last.at < at
+
+    def _is_left_to_the_queue(self, watched: Watched, truth: Truth) -> bool:
+        """Whether the row cannot have the end, of which only the result backend knows.
+
+        The process that was to write it has died before outages let it, or the last run has made
+        no bar and found no row.
+        """
+        runs = self.oracle.runs(watched.bar_id)
+        if self.faults.is_harmless or not runs or truth.at is None:
+            return False
+        opened = self.oracle.events(watched.bar_id, "opened")
+        has_bar = any(line["at"] >= runs[-1].started_at for line in opened)
+        if not has_bar and watched.history[-1].state in truth.states:
+            return True
+        pid, until = runs[-1].pid, self.faults.held_up_until(truth.at)
+        return not is_alive(pid) and self.oracle.last_start_in(pid) <= until
+
     def _goes_back(self, watched: Watched) -> bool:
         """Whether the percentage fell without a new start of the bar to explain it."""
         starts = [line["at"] for line in self.oracle.events(watched.bar_id, "opened")][1:]
-        seen = [look for look in watched.history if look.percent is not None]
+        seen = [
+            look
+            for look in watched.history
+            if look.percent is not None and not self._is_hearsay(watched, look)
+        ]
         falls = [after for before, after in pairwise(seen) if after.percent < before.percent]
         return len(falls) > len(starts) or any(
             start > fall.at for start, fall in zip(starts, falls, strict=False)
@@ -105,9 +167,12 @@ class Judge:
         )
 
     def _stalls(self, watched: Watched) -> bool:
-        """Whether a page missed the news of a task that was at work."""
+        """Whether a page missed the news of a task that was at work.
+
+        A task may have to wait for its next run for so long that it stalls; the run ends that.
+        """
         return any(
-            run.started_at < look.at < (run.ended_at or 0)
+            run.started_at + TOLD < look.until and look.at < (run.ended_at or 0)
             for run in self.oracle.runs(watched.bar_id)
             for look in watched.history
             if look.state == "stalled"

@@ -48,6 +48,14 @@ def is_first_run(task_id: str) -> bool:
     return len(Oracle(Path(os.environ[VARIABLE])).read().runs(task_id)) == 1
 
 
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @dataclass
 class Run:
     """One run of a task, as the task has noted it.
@@ -108,6 +116,11 @@ class Oracle:
                 if run.pid == line["killed"] and is_alive:
                     run.killed_at = line["at"]
         return sorted(runs.values(), key=lambda run: run.started_at)
+
+    def last_start_in(self, pid: int) -> float:
+        """Return when the last run in a process began: one that dies does so while it works."""
+        starts = [line for of in list(self.lines) for line in self.events(of, "started")]
+        return max(line["at"] for line in starts if line["pid"] == pid)
 
     def running(self) -> list[Run]:
         """Return the runs whose bodies go on."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from tests.workers.chaos_faults import Faults
 from tests.workers.chaos_kinds import Kind
-from tests.workers.chaos_oracle import Oracle, Run
+from tests.workers.chaos_oracle import Oracle, Run, is_alive
 from tests.workers.chaos_pages import Watched
 
 STALLED_AFTER = 5.0
@@ -54,7 +54,8 @@ def truth_of(watched: Watched, oracle: Oracle, faults: Faults) -> Truth:
     elif watched.revoked_at is not None:
         truth = _of_revoked(watched, runs, oracle)
     elif runs:
-        truth = _of_killed(watched, runs) if _is_killed(runs) else _of_own(watched, runs, oracle)
+        of_run = _of_killed if _is_killed(runs) else _of_own
+        truth = of_run(watched, runs, oracle)
     else:
         truth = _of_broken_chain(watched, oracle)
     if truth.at is None:
@@ -76,12 +77,15 @@ def _of_own(watched: Watched, runs: list[Run], oracle: Oracle) -> Truth:
     return Truth(states_of(kind, last), min([last.ended_at, *told]))
 
 
-def _of_killed(watched: Watched, runs: list[Run]) -> Truth:
+def _of_killed(watched: Watched, runs: list[Run], oracle: Oracle) -> Truth:
     kind, last = watched.kind, runs[-1]
     is_redelivered = kind.task == "late"
     if last.ended_at is None and last.killed_at:
         states = frozenset({"failed"}) | (frozenset() if kind.is_recorded else OPEN)
-        return NOT_YET if is_redelivered else Truth(states, last.killed_at)
+        told = oracle.events(watched.bar_id, "told")  # what a page shows before that is its end
+        states |= {line["state"] for line in told}
+        at = min([last.killed_at, *(line["at"] for line in told)])
+        return NOT_YET if is_redelivered else Truth(states, at)
     if last.ended_at is None or (last.how in kind.hows[:-1] and not last.killed_at):
         return NOT_YET
     # Killed when its body was over, or in an earlier run that had asked for the next already.
@@ -114,8 +118,8 @@ def _of_shared(watched: Watched, oracle: Oracle) -> Truth:
     ends += [line for line in reached if line["percent"] == 100]
     ends += added[-1:] if len(added) == len(watched.workers) else []
     if ends:
-        killed = {line["killed"] for line in oracle.events("kills", "kill")}
-        is_owed = killed & {line["pid"] for line in (*added, *reached)}
+        # Whoever has died may have owed it, be it for the limit of its next task.
+        is_owed = not all(is_alive(line["pid"]) for line in (*added, *reached))
         states = frozenset({"succeeded"}) | (OPEN if is_owed else frozenset())
         return Truth(states, min(line["at"] for line in ends))
     runs = [run for worker in watched.workers for run in oracle.runs(worker)]
@@ -133,6 +137,10 @@ def _deadline(
     has_row = watched.is_shared or (opened and not (is_lost and at - opened[-1] < 1))
     if not has_row:
         by = max(by, watched.opened_at + ASKED + TOLD)
-    for fault in faults.around(at - RECOVERY, by):
-        by = max(by, fault.over_at + RECOVERY + (ASKED if is_lost else 0))
+    told_by = by
+    for fault in faults.happened:
+        # One outage after the other may hold up the same write; a kill touches what it interrupts.
+        touches = fault.begun_at <= (told_by if fault.name == "kill" else by)
+        if touches and fault.over_at >= at - RECOVERY:
+            by = max(by, fault.over_at + RECOVERY + (ASKED if is_lost else 0))
     return by

@@ -11,6 +11,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,13 +21,14 @@ import pytest
 from celery import Celery, current_app
 from django.db import connection
 
-from tests.workers.chaos_faults import Faults, HangingProxy
+from tests.workers.chaos_faults import Faults
 from tests.workers.chaos_judge import Judge, complaints
 from tests.workers.chaos_kinds import KINDS, Kind
 from tests.workers.chaos_oracle import VARIABLE, Oracle
 from tests.workers.chaos_pages import Watched
 from tests.workers.chaos_truth import STALLED_AFTER
 from tests.workers.conftest import Page, StartWorker, Worker
+from tests.workers.proxy import Proxy
 
 pytestmark = pytest.mark.skipif(
     "PROGRESS_CHAOS_SEEDS" not in os.environ, reason="takes most of a minute: make chaos runs it"
@@ -41,16 +43,13 @@ PAUSE = 0.1
 
 
 @pytest.fixture
-def proxy() -> Iterator[HangingProxy | None]:
+def proxy() -> Iterator[Proxy | None]:
     """A way to the database that the worker goes; none to SQLite."""
-    given = connection.settings_dict
-    if not given["PORT"]:
+    if not connection.settings_dict["PORT"]:
         yield None
         return
-    proxy = HangingProxy(given["HOST"], int(given["PORT"]))
-    yield proxy
-    proxy.flows.set()
-    proxy.cut()
+    with closing(Proxy()) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -70,15 +69,14 @@ def results(tmp_path: Path) -> str:
 def worker(
     start_worker: StartWorker,
     oracle: Oracle,
-    proxy: HangingProxy | None,
+    proxy: Proxy | None,
     results: str,
     settings: Any,
 ) -> Worker:
     settings.PROGRESS_WIDGET_STALLED_AFTER = STALLED_AFTER
     env = {"PROGRESS_TEST_RESULTS": results}
     if proxy:
-        port = connection.settings_dict["PORT"]
-        env["DATABASE_URL"] = os.environ["DATABASE_URL"].replace(f":{port}/", f":{proxy.port}/")
+        env["DATABASE_URL"] = proxy.url
     return start_worker(app="chaos_app", broker=best_broker(), env=env)
 
 
@@ -97,8 +95,20 @@ def publisher(worker: Worker, results: str) -> Iterator[Celery]:
     app.conf.task_default_queue = worker.queue
     yield app
     before.set_current()
-    gc.collect()  # results that nobody waits for say good-bye to their backend, while they can
+    if results.startswith("redis:"):
+        hang_up(app.backend)
     app.close()
+
+
+def hang_up(backend: Any) -> None:
+    """Close the connections of a result backend, as no app.close() does.
+
+    Celery holds the results of a chord's parts until somebody waits for them. When they go, they
+    unsubscribe, over a new connection if need be.
+    """
+    backend._pending_results.concrete.clear()
+    gc.collect()
+    backend.client.connection_pool.disconnect()
 
 
 class Field:
@@ -172,7 +182,7 @@ def play(
     worker: Worker,
     publisher: Celery,
     oracle: Oracle,
-    proxy: HangingProxy | None,
+    proxy: Proxy | None,
     record_property: Callable[[str, object], None],
 ) -> Play:
     """Run the tasks of a seed amid faults, and return all that was a lie or did harm."""
@@ -213,12 +223,8 @@ def report(field: Field, found: list[tuple[Watched, list[str]]]) -> list[str]:
 
 
 def figures(field: Field, faults: Faults, lies: int) -> dict[str, float]:
-    """Return what a run has been, in numbers; the slowest end counts from when it was true."""
-    delays = [
-        bar.polled_at - truth.at
-        for bar in field.watched
-        if bar.is_finished and (truth := field.judge.truth(bar)).at
-    ]
+    """Return what a run has been, in numbers."""
+    delays = [field.judge.delay(bar) for bar in field.watched if bar.is_finished]
     return {
         "bars": len(field.watched),
         "polls": sum(bar.polls for bar in field.watched),

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress
 from progress_widget.texts import TIMED_OUT
 from tests.workers.conftest import Page, SeenFunction, StartWorker, Worker, row, wait_until
+from tests.workers.proxy import Proxy
 
 Settings = Any  # pytest-django's settings fixture
 
@@ -30,6 +30,12 @@ Settings = Any  # pytest-django's settings fixture
 def needs_postgresql() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("counted in PostgreSQL's own statistics")
+
+
+@pytest.fixture
+def needs_no_pool() -> None:
+    if "PROGRESS_TEST_POOL" in os.environ:
+        pytest.skip("the pool of a worker keeps the connections of its tasks")
 
 
 @pytest.mark.usefixtures("needs_thread")
@@ -153,83 +159,19 @@ def test_recycled_children_lose_nothing(start_worker: StartWorker) -> None:
         assert page.wait_for("succeeded").bar["data-percent"] == "100.0"
 
 
-class Proxy:
-    """A path to the database that can be cut."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.target = (host, port)
-        self.sockets: list[socket.socket] = []
-        self.flowing = threading.Event()
-        self.flowing.set()
-        self.open_()
-
-    def open_(self, port: int = 0) -> None:
-        self.listener = socket.create_server(("127.0.0.1", port))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
-
-    def cut(self) -> None:
-        """Refuse new connections, and break the open ones."""
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for end in self.sockets:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self.sockets.clear()
-
-    def hang(self) -> None:
-        """Accept everything and pass on nothing, until flow()."""
-        self.flowing.clear()
-
-    def flow(self) -> None:
-        self.flowing.set()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self.target)
-            self.sockets += [client, server]
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                self.flowing.wait()
-                sink.sendall(data)
-        except OSError:
-            return
-        finally:
-            for end in (source, sink):
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
-
-
-def through(proxy: Proxy) -> str:
-    """Return the address of the database on the other side of a proxy."""
-    port = connection.settings_dict["PORT"]
-    return os.environ["DATABASE_URL"].replace(f":{port}/", f":{proxy.port}/")
-
-
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    given = connection.settings_dict
-    if not given["PORT"]:
+    if not connection.settings_dict["PORT"]:
         pytest.skip("SQLite has no connection that could be cut")
-    proxy = Proxy(given["HOST"], int(given["PORT"]))
-    yield proxy
-    proxy.cut()
+    with contextlib.closing(Proxy()) as proxy:
+        yield proxy
 
 
 @pytest.mark.usefixtures("needs_thread")
 def test_outage_of_the_database_is_survived(
     start_worker: StartWorker, gate: Path, proxy: Proxy, seen: SeenFunction
 ) -> None:
-    worker = start_worker(concurrency=1, env={"DATABASE_URL": through(proxy)})
+    worker = start_worker(concurrency=1, env={"DATABASE_URL": proxy.url})
     page = worker.page("outlive_an_outage", str(gate)).wait_for("running")
     wait_until(lambda: row(page.task_id).progress, "something is reported", worker)
 
@@ -237,7 +179,7 @@ def test_outage_of_the_database_is_survived(
     wait_until(lambda: "could not be written" in worker.output(), "the outage is felt", worker)
     silent_at = row(page.task_id).progress
     wait_for_seconds(5)
-    proxy.open_(proxy.port)
+    proxy.mend()
 
     wait_until(lambda: row(page.task_id).progress > silent_at, "news come again", worker)
     gate.touch()
@@ -250,7 +192,7 @@ def test_outage_of_the_database_is_survived(
 def test_hanging_database_holds_no_task_for_long(
     start_worker: StartWorker, gate: Path, proxy: Proxy, seen: SeenFunction
 ) -> None:
-    worker = start_worker(concurrency=1, env={"DATABASE_URL": through(proxy)})
+    worker = start_worker(concurrency=1, env={"DATABASE_URL": proxy.url})
     page = worker.page("work_without_queries", str(gate)).wait_for_percent("25.0")
 
     proxy.hang()
@@ -310,7 +252,7 @@ def wait_for_seconds(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-@pytest.mark.usefixtures("needs_postgresql", "needs_thread")
+@pytest.mark.usefixtures("needs_postgresql", "needs_thread", "needs_no_pool")
 def test_worker_at_rest_holds_no_connection(start_worker: StartWorker) -> None:
     worker = start_worker(concurrency=2, env={"PROGRESS_TEST_LINGER": "0.5"})
     pages = [worker.page("track") for _ in range(4)]
@@ -354,7 +296,7 @@ def test_pool_of_the_main_process_reaches_no_child(start_worker: StartWorker) ->
     assert "INTRANS" not in worker.output()
 
 
-@pytest.mark.usefixtures("needs_postgresql")
+@pytest.mark.usefixtures("needs_postgresql", "needs_no_pool")
 def test_ordinary_tasks_cost_no_query_and_no_connection(start_worker: StartWorker) -> None:
     worker = start_worker(concurrency=2)
     worker.page("succeed").wait_for("succeeded")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from functools import partial
 from time import monotonic
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,6 +27,7 @@ from django.db import (
     connections,
     transaction,
 )
+from django.test import override_settings
 
 from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress
@@ -163,6 +168,115 @@ def ended(background: module.Writer) -> bool:
     if thread is not None:
         thread.join(10)
     return background.thread is None
+
+
+# Where the writes are made.
+
+places: list[tuple[str, str]] = []
+place = ContextVar("place", default="nowhere")
+
+
+def write_context(task_id: str) -> Callable[[], Any]:
+    """Serve as WRITE_CONTEXT, with the place in which the bar was made."""
+    return partial(entered, task_id, place.get())
+
+
+@contextmanager
+def entered(task_id: str, name: str) -> Iterator[None]:
+    places.append((task_id, name))
+    before = place.set(name)
+    yield
+    place.reset(before)
+
+
+def refuse(task_id: str) -> Any:
+    raise LookupError("There is no such tenant.")
+
+
+@pytest.fixture
+def in_places(settings, monkeypatch, spy) -> Iterator[list[tuple[str, str]]]:
+    """Return where each write was made: its name, and the place of the thread by then."""
+    settings.PROGRESS_WIDGET_WRITE_CONTEXT = f"{__name__}.write_context"
+    found: list[tuple[str, str]] = []
+    monkeypatch.setattr(spy, "saw", lambda name, task_id: found.append((task_id, place.get())))
+    yield found
+    places.clear()
+
+
+@contextmanager
+def at(name: str) -> Iterator[None]:
+    before = place.set(name)
+    yield
+    place.reset(before)
+
+
+def test_each_write_is_made_in_the_place_where_its_bar_was(celery_run, in_places):
+    with celery_run():
+        with at("north"):
+            north = ProgressBar("kelp", total=10)
+        with at("south"):
+            south = ProgressBar("salt", total=10)
+        north.update(progress=5)
+        south.update(progress=5)
+        south.finalize()
+
+    assert set(in_places) == {("kelp", "north"), ("salt", "south")}
+    assert (progress_of("kelp"), progress_of("salt")) == (10, 10)
+
+
+def test_inline_write_is_made_in_that_place_too(in_places):
+    with at("north"):
+        bar = ProgressBar("kelp", total=10)
+
+    bar.update(progress=5)
+
+    assert set(in_places) == {("kelp", "north")}
+
+
+def test_rerun_that_makes_no_bar_ends_the_row_where_it_ran(celery_run, in_places):
+    with at("north"), celery_run():
+        ProgressBar("kelp", total=10)
+    place.set("nowhere")  # as a receiver before ours may have restored it
+
+    switch = ExitStack()
+    switch.enter_context(at("north"))
+    with celery_run(state=states.FAILURE, retries=1):
+        switch.close()
+
+    assert set(in_places) == {("kelp", "north")}
+
+
+def test_run_that_is_broken_off_is_ended_where_it_made_its_bar(
+    celery_run, in_places, background, monkeypatch
+):
+    monkeypatch.setattr("progress_widget.lifecycle.celery.PRECEDENCE", 0.01)
+
+    with celery_run(state=None), at("north"):
+        ProgressBar("kelp", total=10)
+    background.drain()
+
+    assert rows.get().state == State.FAILED
+    assert set(in_places) == {("kelp", "north")}
+
+
+def test_place_that_cannot_be_told_is_logged_and_breaks_no_task(celery_run, settings, spy, caplog):
+    settings.PROGRESS_WIDGET_WRITE_CONTEXT = f"{__name__}.refuse"
+
+    with celery_run():
+        ProgressBar("kelp", total=10).update(progress=5)
+
+    assert spy.calls == []
+    [record] = caplog.records
+    assert isinstance((record.exc_info or [None, None])[1], LookupError)
+    settings.PROGRESS_WIDGET_WRITE_CONTEXT = None
+    for report in list(module.writer.watches):
+        report.give_up()
+
+
+def test_place_is_not_asked_for_by_a_bar_without_a_task(settings):
+    settings.PROGRESS_WIDGET_WRITE_CONTEXT = f"{__name__}.refuse"
+
+    assert ProgressBar(None).task_id == ""
 
 
 # Which bars, and which thread.
@@ -317,6 +431,26 @@ def test_ended_bar_beats_no_more(celery_run, spy, background, settings):
 
         assert ended(background)
     assert rows.get().state == State.SUCCEEDED
+
+
+@pytest.mark.parametrize("state", [states.RETRY, states.IGNORED])
+def test_run_that_an_outage_kept_silent_takes_no_row_from_the_next(
+    celery_run, spy, background, monkeypatch, caplog, state
+):
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.5)
+    settings_of_first = override_settings(PROGRESS_WIDGET_WRITE_INTERVAL=3600)
+    spy.error = OperationalError("the server closed the connection")
+    with settings_of_first, celery_run(state=state):
+        first = ProgressBar("kelp", total=10)
+    spy.error = None
+
+    with celery_run():
+        ProgressBar("kelp", total=10)
+        assert first._report in background.watches
+        assert until(lambda: first._report not in background.watches)
+
+    assert (rows.get().state, rows.get().attempt) == (State.SUCCEEDED, 1)
+    assert "could not be written" in caplog.text
 
 
 def test_bar_whose_row_was_ended_elsewhere_is_let_go(celery_run, background, settings):
@@ -854,6 +988,29 @@ def test_connections_of_the_thread_come_from_no_pool_and_do_not_hang(monkeypatch
 
     assert seen == [{"connect_timeout": 1, "tcp_user_timeout": 5000}]
     assert connections.settings["other"]["OPTIONS"]["pool"] is True
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="its driver may be missing")
+def test_connection_of_a_backend_built_on_djangos_hangs_no_longer(monkeypatch):
+    derived = ModuleType("tests.derived.base")
+    derived.DatabaseWrapper = type(
+        "DatabaseWrapper", (type(connections["default"]),), {"__module__": derived.__name__}
+    )
+    monkeypatch.setitem(sys.modules, "tests.derived.base", derived)
+    settings = connections.settings["default"] | {"ENGINE": "tests.derived"}
+    monkeypatch.setitem(connections.settings, "other", settings)
+    seen = []
+
+    def look() -> None:
+        use_own_connections()
+        seen.append(connections["other"].settings_dict["OPTIONS"])
+        del connections["other"]
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+
+    assert seen[0]["connect_timeout"] == 5
 
 
 def test_bar_with_another_id_than_its_tasks_is_told_once(celery_run, caplog):

@@ -6,6 +6,8 @@ from django.test.utils import CaptureQueriesContext
 
 from progress_widget.bars import ProgressBar
 from progress_widget.models import State, TaskProgress
+from progress_widget.writing.reports import Outcome, Report
+from progress_widget.writing.saving import save
 
 pytestmark = pytest.mark.django_db
 rows = TaskProgress.objects
@@ -180,3 +182,26 @@ def test_bar_whose_transaction_is_rolled_back_is_shown_by_its_next_report():
 
     row = rows.get()
     assert (row.progress, row.total, row.step) == (5, 10, "Cleaning up")
+
+
+def test_late_start_of_a_run_that_is_followed_by_another_takes_no_row_from_it():
+    first = Report(task_id="kelp", starts=True, is_new_attempt=True, is_left_open=True)
+    first.end(Outcome(State.RETRYING, overrule=True))
+    second = Report(task_id="kelp", starts=True, is_new_attempt=True)
+    save(second)
+
+    save(first)
+
+    assert (rows.get().state, first.is_pending) == (State.RUNNING, False)
+    second.end(Outcome(State.SUCCEEDED))
+    save(second)
+    assert rows.get().state == State.SUCCEEDED
+
+
+def test_late_start_of_a_run_that_is_followed_by_another_makes_a_row_where_there_is_none():
+    first = Report(task_id="kelp", starts=True, is_new_attempt=True, is_left_open=True)
+    first.end(Outcome(State.RETRYING, overrule=True))
+
+    save(first)
+
+    assert (rows.get().state, rows.get().attempt) == (State.RETRYING, 1)

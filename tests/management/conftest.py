@@ -1,0 +1,4 @@
+from __future__ import annotations
+
+from tests.workers.conftest import gate as gate
+from tests.workers.conftest import start_worker as start_worker

@@ -1,0 +1,66 @@
+"""A project that follows a recipe.
+
+It runs in a process of its own: some packages change Django's template classes for good.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from bs4 import BeautifulSoup, Tag
+
+from progress_widget.reading import tickets
+
+ROOT = Path(__file__).parents[2]
+BASE = Path(__file__).parent / "kelp"
+
+
+class Page(NamedTuple):
+    """What a user gets."""
+
+    html: str
+    user: str
+    queries: list[str]
+    """Those on the rows, while the page was rendered."""
+
+    @property
+    def bars(self) -> list[Tag]:
+        return BeautifulSoup(self.html, "html.parser").select("[data-state]")
+
+    @property
+    def bound(self) -> list[tuple[str, bool]]:
+        """The task of each bar, and whether it is bound to the user of the page."""
+        found = [tickets.read(bar["hx-get"].split("/")[2]) for bar in self.bars]
+        return [(ticket.task_id, ticket.user == self.user) for ticket in found]
+
+
+def write(folder: Path, *parts: dict[str, str]) -> None:
+    """Write the app ``kelp``: its usual files, and those of a recipe, or at the end of them."""
+    app = folder / "kelp"
+    shutil.copytree(BASE, app, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, text in chain.from_iterable(files.items() for files in parts):
+        file = app / "templates" / name if name.endswith((".html", ".txt")) else app / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as opened:
+            opened.write(text)
+
+
+def visit(folder: Path, path: str) -> Page:
+    """Let a user visit the page."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kelp.visit", path],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "kelp.settings"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return Page(**json.loads(done.stdout))

@@ -1,0 +1,127 @@
+"""Packages that draw a part of the page."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.util import find_spec
+
+import pytest
+
+TABLES = "django_tables2"
+CRISPY = "crispy_forms", "crispy_bootstrap5"
+COTTON = "django_cotton"
+COMPONENTS = "django_components"
+
+
+def installed(*packages: str, **settings: object) -> dict[str, str]:
+    """Return the settings that a package needs; where it is not installed, skip the test."""
+    for package in packages:
+        if find_spec(package) is None:
+            stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+            stop(f"There is no {package}: install the dependency group recipes.")
+    lines = [f"INSTALLED_APPS += {packages!r}", *(f"{k} = {v!r}" for k, v in settings.items())]
+    return {"settings.py": "\n".join(lines)}
+
+
+def test_bars_in_a_table_are_bound_to_the_user_and_cost_one_query(page_of):
+    page = page_of("django-tables2", "/harvests/", **installed(TABLES))
+
+    assert page.bound == [("kelp-1", True), ("kelp-2", True)]
+    assert len(page.queries) == 1
+
+
+WITHOUT_REQUEST = """
+def harvests(request):
+    row = TaskProgress.objects.get(task_id="kelp-1")
+    return render(request, "harvests.html", {"table": HarvestTable([{"row": row}])})
+"""
+
+
+def test_bar_in_a_table_that_has_no_request_is_bound_to_the_user(page_of):
+    more = installed(TABLES) | {"views.py": WITHOUT_REQUEST}
+
+    page = page_of("django-tables2", "/harvests/", **more)
+
+    assert page.bound == [("kelp-1", True)]
+
+
+EXPORT = """
+from django.http import JsonResponse
+
+
+def harvests(request):
+    row = TaskProgress.objects.get(task_id="kelp-1")
+    table = HarvestTable([{"name": "Bay 1", "row": row}])
+    return JsonResponse([*table.as_values()], safe=False)
+"""
+
+
+def test_export_of_a_table_has_no_bars(page_of):
+    page = page_of("django-tables2", "/harvests/", **installed(TABLES), **{"views.py": EXPORT})
+
+    assert json.loads(page.html) == [["Name"], ["Bay 1"]]
+
+
+FORM_VIEW = """
+from kelp.forms import HarvestForm
+
+
+def harvest(request, pk):
+    form = HarvestForm(instance=Harvest.objects.get(pk=pk))
+    return render(request, "harvest.html", {"form": form})
+"""
+
+
+def test_bar_in_a_crispy_layout_is_bound_to_the_user(page_of):
+    pack = {"CRISPY_ALLOWED_TEMPLATE_PACKS": "bootstrap5", "CRISPY_TEMPLATE_PACK": "bootstrap5"}
+    more = installed(*CRISPY, **pack) | {"views.py": FORM_VIEW}
+
+    page = page_of("django-crispy-forms", **more)
+
+    assert page.bound == [("kelp-1", True)]
+    assert "form-control" in page.html
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_bar_in_a_cotton_component_is_bound_to_the_user(page_of, isolated):
+    page = page_of("django-cotton", **installed(COTTON, COTTON_ISOLATE_BY_DEFAULT=isolated))
+
+    assert page.bound == [("kelp-1", True)]
+    assert page.bars[0].select_one("[id$='-l']").text == "Kelp harvest"
+
+
+ALONE = """
+def harvest(request, pk):
+    return render(request, "alone.html", {"task_id": "kelp-1"})
+"""
+
+
+def test_bar_in_a_cotton_component_with_only_is_bound_to_the_user(page_of):
+    page = page_of("django-cotton", **installed(COTTON), **{"views.py": ALONE})
+
+    assert page.bound == [("kelp-1", True)]
+
+
+@pytest.mark.parametrize("behaviour", ["django", "isolated"])
+def test_bar_in_a_component_is_bound_to_the_user(page_of, behaviour):
+    more = installed(COMPONENTS, COMPONENTS={"context_behavior": behaviour})
+
+    page = page_of("django-components", **more)
+
+    assert page.bound == [("kelp-1", True)]
+    assert page.bars[0].select_one("[id$='-l']").text == "Kelp harvest"
+
+
+FROM_PYTHON = """
+def harvest(request, pk):
+    from kelp.components.bar import Bar
+
+    return Bar.render_to_response(kwargs={"task_id": "kelp-1", "label": "Kelp"}, request=request)
+"""
+
+
+def test_bar_in_a_component_that_is_the_answer_is_bound_to_the_user(page_of):
+    page = page_of("django-components", **installed(COMPONENTS), **{"views.py": FROM_PYTHON})
+
+    assert page.bound == [("kelp-1", True)]
