@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from django.template import Context, Library
+from django.template import Context, Library, Node
+from django.template.base import NodeList, Parser, Token
 from django.utils.safestring import SafeString
 
 from progress_widget.reading import rendering
@@ -31,6 +32,24 @@ def progressbar(
         interval=interval,
         template=template,
     )
+
+
+class ProgressBarsNode(Node):
+    """The node of ``{% progressbars %}``."""
+
+    def __init__(self, nodelist: NodeList) -> None:
+        self.nodelist = nodelist
+
+    def render(self, context: Context) -> SafeString:
+        return rendering.progressbars(lambda: self.nodelist.render(context))
+
+
+@register.tag
+def progressbars(parser: Parser, token: Token) -> ProgressBarsNode:
+    """Look up all bars at once: ``{% progressbars %} … {% endprogressbars %}``."""
+    nodelist = parser.parse(("endprogressbars",))
+    parser.delete_first_token()
+    return ProgressBarsNode(nodelist)
 
 
 @register.simple_tag(takes_context=True)
