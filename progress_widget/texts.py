@@ -35,6 +35,12 @@ AGAIN = gettext_noop("The last attempt did not succeed. The next one will start 
 UNREPORTED = gettext_noop("No progress reported yet")
 PROGRESS = gettext_noop("Progress")
 REFRESH = gettext_noop("Refresh")
+
+# Announced where a page has many bars.
+STILL_RUNNING = gettext_noop("%(number)s still running")
+ALL_ENDED = gettext_noop("All have ended")
+FAILURES = gettext_noop("%(number)s failed")
+
 TEXTS = {
     "waiting": gettext_noop("Waiting to start"),
     "running": gettext_noop("Running"),

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from progress_widget.views import poll
+from progress_widget.views import poll, poll_together
 
 app_name = "progress_widget"
-urlpatterns = [path("<str:token>/", poll, name="poll")]
+urlpatterns = [
+    path("", poll_together, name="poll"),
+    path("<str:token>/", poll, name="poll"),
+]

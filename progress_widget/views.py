@@ -1,24 +1,29 @@
-"""The partial view, which answers the bars' polls."""
+"""The partial views, which answer the bars' polls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
+from typing import NamedTuple
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error, connections
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, HttpResponseNotAllowed
+from django.views.decorators.csrf import csrf_exempt
 from django_htmx.http import trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
 from progress_widget.reading import rendering, tickets
 from progress_widget.reading.access import depends_on_user, may_view
+from progress_widget.reading.announcements import Crowd, joint_announcement
 from progress_widget.reading.fragments import (
+    REFUSED,
     SLOWEST_MS,
+    Fragment,
     Version,
-    announcement,
     in_language,
     refusal,
 )
@@ -31,6 +36,34 @@ NOT_STORED = {"Cache-Control": "private, no-store"}
 OF_USER = NOT_STORED | {"Vary": "Cookie"}
 IN_OUTAGE = OF_USER | {"Retry-After": str(SLOWEST_MS // 1000)}
 OUTAGE = "A page's poll can't be answered, since the database can't be asked; the page goes on"
+
+MOST = 100
+"""How many bars one request may ask for; the package's script asks for half as many."""
+
+
+class Poll(NamedTuple):
+    """What a page asks of one of its bars."""
+
+    token: str
+    key: str
+
+    shown: Version | None
+    """What the page shows."""
+
+    ticket: Ticket | None
+    """None means that the token can't be read."""
+
+    is_allowed: bool
+    """Whether whoever asks may see the bar."""
+
+    @classmethod
+    def of(cls, request: HttpRequest, token: str, key: str, shown: str) -> Poll:
+        ticket = tickets.read(token)
+        is_allowed = ticket is not None and may_view(request, ticket)
+        return cls(token, rendering.valid_key(key), Version.parse(shown), ticket, is_allowed)
+
+    def in_language(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.ticket is None else in_language(self.ticket.language)
 
 
 def unattended(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -58,50 +91,84 @@ def unattended(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
 @login_not_required
 @unattended
 def poll(request: HttpRequest, token: str) -> HttpResponse:
-    """Answer with the fragment, or with 204 if the page shows it already."""
+    """Answer with the fragment, or with 204 if the page shows it already.
+
+    Of a bar that may not be seen, htmx gets a finished fragment that says no more than that, since
+    it would go on polling after a 403.
+    """
     if request.method != "GET":
         return HttpResponseNotAllowed(["GET"], headers=NOT_STORED)
-    key = rendering.valid_key(request.GET.get("k", ""))
-    ticket = tickets.read(token)
-    if ticket is None or not may_view(request, ticket):
-        return refuse(request, ticket, key)
-    shown = Version.parse(request.GET.get("v", ""))
-    [fragment] = look_up([(ticket, shown)])
-    if fragment.version == shown:
-        return HttpResponse(status=204, headers=_headers(ticket))
-    with in_language(ticket.language):
-        html = rendering.render(
-            fragment,
-            key,
-            token=token,
-            template=ticket.template,
-            announcement=announcement(fragment, shown),
-        )
-    response = HttpResponse(html, headers=_headers(ticket))
-    if fragment.is_finished:
-        trigger_client_event(
-            response, "progressbar:finished", {"key": key, "state": fragment.state}
-        )
+    polls = [Poll.of(request, token, request.GET.get("k", ""), request.GET.get("v", ""))]
+    if not (polls[0].is_allowed or HtmxDetails(request)):
+        return HttpResponseForbidden(headers=_headers(polls))
+    return _answer(polls, Crowd(1, 1))
+
+
+@csrf_exempt  # it only reads, and the signed tokens authorise
+@login_not_required
+@unattended
+def poll_together(request: HttpRequest) -> HttpResponse:
+    """Answer the polls of many bars with the fragments that have changed, or with 204.
+
+    The body is plain text, which is cheaper than a form: the page's ``Crowd``, and in each further
+    line the URL of a bar's own poll.
+    """
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"], headers=NOT_STORED)
+    first, *urls = request.body.decode(errors="replace").split("\n")
+    counts = re.fullmatch("([0-9]{1,6}) ([0-9]{1,6})", first)
+    found = [re.search(r"([^/]+)/\?k=([^&]*)&v=([^&]*)$", url) for url in urls[:MOST]]
+    polls = [Poll.of(request, *one.groups()) for one in found if one]
+    crowd = Crowd(*map(int, counts.groups())) if counts else Crowd(0, 0)
+    return _answer(polls, crowd, is_lean=True)
+
+
+def _answer(polls: Sequence[Poll], crowd: Crowd, *, is_lean: bool = False) -> HttpResponse:
+    changes = _changes(polls)
+    if not changes:
+        return HttpResponse(status=204, headers=_headers(polls))
+    with changes[0][0].in_language():
+        said = joint_announcement([(fragment, one.shown) for one, fragment in changes], crowd)
+    html: list[str] = []
+    for one, fragment in changes:
+        with one.in_language():
+            rendered = rendering.render(
+                fragment,
+                one.key,
+                token=one.token,
+                template=one.ticket.template if one.ticket and one.is_allowed else "",
+                announcement="" if html else said,  # one live region says it all
+                is_lean=is_lean,
+            )
+        html.append(rendered)
+    response = HttpResponse(html, headers=_headers(polls))
+    finished = [
+        {"key": one.key, "state": fragment.state}
+        for one, fragment in changes
+        if fragment.is_finished and fragment.state != REFUSED
+    ]
+    if finished:
+        trigger_client_event(response, "progressbar:finished", {"bars": finished})
     return response
 
 
-def refuse(request: HttpRequest, ticket: Ticket | None, key: str) -> HttpResponse:
-    """Answer whoever may not see the bar.
+def _changes(polls: Sequence[Poll]) -> list[tuple[Poll, Fragment]]:
+    """Return what the page does not show yet, with one query for all polls."""
+    asked = [(one.ticket, one.shown) for one in polls if one.ticket and one.is_allowed]
+    fragments = iter(look_up(asked))
+    changes = []
+    for one in polls:
+        with one.in_language():
+            fragment = next(fragments) if one.is_allowed else refusal()
+        if fragment.version != one.shown:
+            changes.append((one, fragment))
+    return changes
 
-    htmx gets a finished fragment that says no more than that, since it would go on polling after
-    a 403.
-    """
-    if not HtmxDetails(request):
-        return HttpResponseForbidden(headers=_headers(ticket))
-    with nullcontext() if ticket is None else in_language(ticket.language):
-        fragment = refusal()
-        html = rendering.render(fragment, key, announcement=fragment.text)
-    return HttpResponse(html, headers=_headers(ticket))
 
-
-def _headers(ticket: Ticket | None) -> dict[str, str]:
-    """Return the headers of an answer, which depends on the cookie if it does on the user."""
-    return NOT_STORED if ticket is None or not depends_on_user(ticket) else OF_USER
+def _headers(polls: Sequence[Poll]) -> dict[str, str]:
+    """Return the headers of an answer, which depends on the cookie if it does on a user."""
+    users = {one.ticket.user: one.ticket for one in polls if one.ticket is not None}
+    return OF_USER if any(map(depends_on_user, users.values())) else NOT_STORED
 
 
 def _leave_session(request: HttpRequest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import re
 from pathlib import Path
 
@@ -83,6 +84,14 @@ def test_stylesheet_is_small():
     sheet = PACKAGE / "static" / "progress_widget" / "progress_widget.css"
 
     assert sheet.stat().st_size <= 8 * 1024
+
+
+def test_script_is_small():
+    script = (PACKAGE / "static" / "progress_widget" / "progress_widget.js").read_text()
+    lines = (line.strip() for line in re.sub(r"(^|\s)//.*", "", script).splitlines())
+
+    # 1.5 kB after a minifier, which shortens the names too.
+    assert len(gzip.compress("\n".join(lines).encode())) <= 2000
 
 
 def test_no_module_is_long():

@@ -17,7 +17,8 @@ from django.utils import translation
 
 import progress_widget
 from progress_widget.models import State, TaskProgress
-from progress_widget.reading import fragments, rendering
+from progress_widget.reading import announcements, fragments, rendering
+from progress_widget.reading.announcements import Crowd
 from progress_widget.reading.fragments import Fragment, Version
 from progress_widget.texts import LATE, REASONS, SILENT
 from tests.builders import KEY, NOON, absent, fragment, saved
@@ -127,7 +128,11 @@ def test_announcement_says_nothing_in_another_language():
     quarter, start = Version(2, "running", 100, "0" * 8), Version(0, "waiting", None, "0" * 8)
 
     with translation.override("ar"):
-        said = [fragments.announcement(fragment(row), shown) for shown in (quarter, start)]
+        said = [announcements.announcement(fragment(row), shown) for shown in (quarter, start)]
+        changes = [(fragment(saved(state=State.FAILED)), start)]
+        for many in (changes, changes * 5):
+            for live in (6, len(many)):
+                said.append(announcements.joint_announcement(many, Crowd(6, live)))
 
     assert all(said)
     assert [text for text in said if LATIN.search(text)] == []

@@ -10,6 +10,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core import signing
 from django.db import OperationalError, connection
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.cache import has_vary_header
@@ -120,7 +121,7 @@ def test_finished_fragment_stops_and_tells_the_rest_of_the_page(page_bar, poll, 
     assert response.status_code == 200
     assert hx_attributes(response) == []
     assert json.loads(response["HX-Trigger"]) == {
-        "progressbar:finished": {"key": bar["id"], "state": state}
+        "progressbar:finished": {"bars": [{"key": bar["id"], "state": state}]}
     }
 
 
@@ -915,3 +916,253 @@ def test_row_that_has_vanished_has_ended_as_the_backend_says(
     wait(7)
 
     assert bar_in(poll(bar))["data-state"] == "succeeded"
+
+
+# Many bars, one request.
+
+
+@pytest.fixture
+def post(client):
+    """Send a joint poll of any text."""
+
+    def post(body, **headers):
+        url = reverse("progress_widget:poll")
+        headers = {"HX-Request": "true"} | headers
+        return client.post(url, body, content_type="text/plain;charset=UTF-8", headers=headers)
+
+    return post
+
+
+@pytest.fixture
+def together(post):
+    """Send the joint poll of some bars, as the package's script does."""
+
+    def together(*bars, size=None, live=None, **headers):
+        first = f"{size or len(bars)} {live or len(bars)}"
+        return post("\n".join([first, *(bar["hx-get"] for bar in bars)]), **headers)
+
+    return together
+
+
+@pytest.fixture
+def crop(page_bar):
+    """Make rows, and a page's bars of them."""
+
+    def crop(count, options="label='Kelp'", request=None, **values):
+        made = [rows.create(task_id=f"kelp-{n}", total=100, attempt=1) for n in range(count)]
+        return [page_bar(row, options, request) for row in made]
+
+    return crop
+
+
+def fragments_in(response) -> dict[str, str]:
+    """Return what each fragment of an answer shows, by its id."""
+    page = BeautifulSoup(response.content, "html.parser")
+    return {bar["id"]: bar.get("data-percent", "") for bar in page.select("[data-state]")}
+
+
+def region_in(response) -> str:
+    spoken = BeautifulSoup(response.content, "html.parser").select("[hx-swap-oob]")
+    assert len(spoken) <= 1
+    return spoken[0].text if spoken else ""
+
+
+def test_joint_poll_of_no_news_is_answered_with_nothing_in_one_query(
+    crop, together, django_assert_num_queries
+):
+    bars = crop(50)
+
+    with django_assert_num_queries(1):
+        response = together(*bars)
+
+    assert (response.status_code, response.content) == (204, b"")
+    assert response["Cache-Control"] == "private, no-store"
+
+
+def test_joint_poll_is_answered_with_what_has_changed_in_one_query(
+    crop, together, django_assert_num_queries
+):
+    bars = crop(5)
+    rows.filter(task_id__in=["kelp-1", "kelp-3"]).update(progress=7)
+
+    with django_assert_num_queries(1):
+        response = together(*bars)
+
+    assert response.status_code == 200
+    assert fragments_in(response) == {bars[1]["id"]: "7.0", bars[3]["id"]: "7.0"}
+    assert response["Cache-Control"] == "private, no-store"
+
+
+def test_joint_answer_leaves_out_what_the_page_has(crop, together, poll, bar_in):
+    [bar] = crop(1)
+    rows.update(progress=7)
+
+    lean, full = bar_in(together(bar)), bar_in(poll(bar))
+
+    assert {name for name in lean.attrs if name.startswith("hx-")} == {"hx-trigger"}
+    assert lean["hx-trigger"] == full["hx-trigger"]
+    assert full["hx-get"].endswith(f"&v={lean['data-version']}")
+    assert lean.decode_contents() == full.decode_contents()
+
+
+def test_finished_fragment_of_a_joint_answer_has_nothing_to_go_on_with(crop, together, bar_in):
+    [bar] = crop(1)
+    rows.update(state=State.FAILED)
+
+    fragment = bar_in(together(bar))
+
+    assert [name for name in fragment.attrs if name.startswith(("hx-", "data-version"))] == []
+
+
+def test_joint_answer_tells_the_page_once_of_all_that_have_finished(crop, together):
+    bars = crop(4)
+    rows.filter(task_id="kelp-0").update(state=State.SUCCEEDED)
+    rows.filter(task_id="kelp-2").update(state=State.FAILED)
+    rows.filter(task_id="kelp-3").update(progress=9)
+
+    response = together(*bars)
+
+    assert json.loads(response["HX-Trigger"]) == {
+        "progressbar:finished": {
+            "bars": [
+                {"key": bars[0]["id"], "state": "succeeded"},
+                {"key": bars[2]["id"], "state": "failed"},
+            ]
+        }
+    }
+
+
+def test_joint_answer_that_ends_nothing_carries_no_event(crop, together):
+    bars = crop(2)
+    rows.update(progress=9)
+
+    assert not together(*bars).has_header("HX-Trigger")
+
+
+def test_each_bar_of_a_joint_answer_has_its_language_and_template(together, page_bar, row):
+    with translation.override("de"):
+        german = page_bar(row)
+    loud = page_bar(row, "template='tests/loud.html'")
+    rows.update(progress=1, total=3)
+
+    page = BeautifulSoup(together(german, loud).content, "html.parser")
+
+    assert "33,3" in page.find(id=german["id"]).text
+    assert "33.3" in page.find(id=loud["id"]).text
+    assert [tag.parent.parent["id"] for tag in page.select(".loud")] == [loud["id"]]
+
+
+def test_bar_that_may_not_be_seen_is_refused_alone(
+    client, crop, together, page_bar, request_of, row, user, other
+):
+    foreign, own = page_bar(row, request=request_of(other)), page_bar(row, request=request_of(user))
+    forged = {"hx-get": reverse("progress_widget:poll", args=["forged"]) + "?k=p0123ab&v="}
+    [free] = crop(1)
+    client.force_login(user)
+    rows.update(progress=7)
+
+    response = together(foreign, forged, own, free)
+
+    page = BeautifulSoup(response.content, "html.parser")
+    assert {bar["id"]: bar["data-state"] for bar in page.select("[data-state]")} == {
+        foreign["id"]: "refused",
+        "p0123ab": "refused",
+        own["id"]: "running",
+        free["id"]: "running",
+    }
+    assert page.find(id=foreign["id"]).attrs.keys() == {"id", "class", "data-state"}
+    assert "Drying" not in page.find(id=foreign["id"]).text
+    assert not response.has_header("HX-Trigger")
+
+
+def test_permission_is_asked_for_each_bar_of_a_joint_poll(
+    client, crop, together, page_bar, request_of, row, user, settings
+):
+    bars = [page_bar(row, request=request_of(user)), *crop(1, request=request_of(user))]
+    settings.PROGRESS_WIDGET_CAN_VIEW = "tests.test_views.only_ann"
+    client.force_login(user)
+    rows.update(progress=7)
+
+    page = BeautifulSoup(together(*bars).content, "html.parser")
+
+    states = [bar["data-state"] for bar in page.select("[data-state]")]
+    assert states == ["running", "refused"]
+
+
+def test_joint_poll_that_is_all_refused_asks_nothing_of_the_database(
+    post, django_assert_num_queries
+):
+    with django_assert_num_queries(0):
+        response = post("1 1\n/progress/forged/?k=p0123ab&v=")
+
+    assert fragments_in(response) == {"p0123ab": ""}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"1 1",
+        b"1 1\nkelp\n/progress/\n/progress/token/\n?k=p0123ab&v=\n/a/b/?k=\0&v\n",
+        b"9" * 5000,
+        "١ ١\n١".encode(),
+        b"\xff\n\xff\xfe",
+    ],
+    ids=["nothing", "no bars", "no URLs", "no counts", "no ASCII", "no text"],
+)
+def test_unreadable_joint_poll_is_answered_with_nothing(post, body):
+    response = post(body)
+
+    assert (response.status_code, response.content) == (204, b"")
+
+
+def test_joint_poll_of_far_too_many_bars_is_answered_in_part(together, page_bar, row):
+    bar = page_bar(row)
+    rows.update(progress=7)
+
+    page = BeautifulSoup(together(*[bar] * 300).content, "html.parser")
+
+    assert len(page.select("[data-state]")) == 100
+
+
+@pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "head"])
+def test_joint_poll_is_a_post(client, method):
+    response = getattr(client, method)(reverse("progress_widget:poll"))
+
+    assert (response.status_code, response["Cache-Control"]) == (405, "private, no-store")
+
+
+def test_joint_poll_needs_no_csrf_token_and_no_login(crop, settings):
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE,
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
+    [bar] = crop(1)
+
+    response = Client(enforce_csrf_checks=True).post(
+        reverse("progress_widget:poll"), f"1 1\n{bar['hx-get']}", content_type="text/plain"
+    )
+
+    assert response.status_code == 204
+
+
+def test_few_bars_are_announced_in_one_region(crop, together):
+    bars = crop(3)
+    rows.filter(task_id__in=["kelp-1", "kelp-2"]).update(progress=50)
+
+    response = together(*bars)
+
+    assert region_in(response) == "Kelp 50.0%; Kelp 50.0%"
+    page = BeautifulSoup(response.content, "html.parser")
+    assert page.select_one("[hx-swap-oob]")["id"] == f"{bars[1]['id']}-s"
+
+
+def test_many_bars_are_announced_by_how_many_still_run(crop, together):
+    bars = crop(4)
+    rows.update(progress=50)
+    moved = together(*bars, size=30, live=22)
+    rows.update(state=State.SUCCEEDED)
+
+    assert region_in(moved) == ""
+    assert region_in(together(*bars, size=30, live=22)) == "18 still running"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from django.utils import translation
 from django.utils.translation import get_language, gettext
 
 from progress_widget.models import TaskProgress
-from progress_widget.reading.moments import Moment, is_late, is_stalled
+from progress_widget.reading.moments import Moment, is_late, is_stalled, waiting_since
 from progress_widget.reading.sentences import (
     STALLED,
     UNKNOWN,
@@ -27,6 +28,10 @@ from progress_widget.states import State
 from progress_widget.texts import TEXTS
 
 REFUSED = "refused"
+
+CALM_MS = 5_000
+"""The longest interval of a bar that moves slowly; the shortest of one that does not move."""
+
 SLOWEST_MS = 10_000
 
 
@@ -89,8 +94,11 @@ class Fragment:
     message: str = ""
     """What else a person should know and can do."""
 
-    interval_ms: int = 0
+    interval_ms: int = field(default=0, repr=False)  # not in the version: it is not shown
     """Milliseconds until the next poll."""
+
+    keeps_pace: bool = field(default=False, repr=False)
+    """Whether the tag has set the interval, so that nothing lengthens it."""
 
     @cached_property
     def version(self) -> Version:
@@ -116,9 +124,8 @@ def fragment_of(
     """
     state = _state_of(row, moment, shown)
     has_begun = state not in (State.WAITING, UNKNOWN)
-    is_slow = state in (STALLED, UNKNOWN) or is_late(row, ticket, moment) or not is_final
+    is_calm = state in (STALLED, UNKNOWN) or is_late(row, ticket, moment) or not is_final
     percent = row.percent if has_begun else None
-    interval_ms = ticket.interval_ms or moment.interval_ms
     return Fragment(
         state=state,
         text=text_of(row, state),
@@ -129,25 +136,14 @@ def fragment_of(
         numbers=numbers_of(row) if has_begun else "",
         label=ticket.label or row.label,
         message=message_of(row, state, ticket, moment),
-        interval_ms=max(interval_ms, min(interval_ms * 5, SLOWEST_MS)) if is_slow else interval_ms,
+        interval_ms=ticket.interval_ms or _interval_ms(row, state, ticket, moment, is_calm=is_calm),
+        keeps_pace=ticket.interval_ms is not None,
     )
 
 
 def refusal() -> Fragment:
     """Return a finished fragment that says only that the progress can't be shown."""
     return Fragment(state=REFUSED, text=gettext(TEXTS[REFUSED]), is_finished=True)
-
-
-def announcement(fragment: Fragment, shown: Version | None) -> str:
-    """Return what a screen reader says: at the start, each quarter, the end, and any trouble."""
-    if shown is None:
-        return ""
-    version = fragment.version
-    if version.state != shown.state:
-        return ": ".join(filter(None, (fragment.label, fragment.text, fragment.message)))
-    if version.quarter > shown.quarter:
-        return " ".join(filter(None, (fragment.label, fragment.as_percent)))
-    return ""
 
 
 def in_language(language: str) -> AbstractContextManager[None]:
@@ -164,3 +160,32 @@ def _state_of(row: TaskProgress, moment: Moment, shown: Version | None) -> str:
     if row.is_finished and not row.is_ended:
         return State.SUCCEEDED.value  # a shared bar that nobody ends
     return STALLED if is_stalled(row, moment) else str(row.state)
+
+
+def _interval_ms(
+    row: TaskProgress, state: str, ticket: Ticket, moment: Moment, *, is_calm: bool
+) -> int:
+    """Return an interval that grows with the time in which a bar moves by one percent.
+
+    A tenth of the time for which it has run, waited or been silent is the most: what comes then
+    is, in proportion, hardly late.
+
+    Args:
+        is_calm: Whether little is to be expected.
+    """
+    shortest = max(moment.interval_ms, CALM_MS) if is_calm else moment.interval_ms
+    longest = SLOWEST_MS if is_calm else CALM_MS
+    since = _since(row, state, ticket)
+    if since is None or moment.now is None:
+        return shortest
+    # Not the difference alone: a retry is due at a time to come.
+    age_ms = abs(moment.now - since) / timedelta(milliseconds=1)
+    percent = row.percent or 0 if state == State.RUNNING else 0
+    return max(shortest, min(round(age_ms / max(percent, 10)), longest))
+
+
+def _since(row: TaskProgress, state: str, ticket: Ticket) -> datetime | None:
+    """Return since when a bar moves or stands as it does; None if its pace is unknown."""
+    if state == State.RUNNING:
+        return None if row.total is None else row.started_at
+    return waiting_since(row, ticket) if state == State.WAITING else row.updated_at

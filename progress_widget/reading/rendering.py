@@ -153,6 +153,7 @@ def render(
     template: str = "",
     announcement: str = "",
     on_page: bool = False,
+    is_lean: bool = False,
 ) -> SafeString:
     """Return the HTML of a fragment.
 
@@ -162,6 +163,7 @@ def render(
         template: "" means the package's own.
         announcement: What a screen reader is to say.
         on_page: Whether the page needs the wrapper too.
+        is_lean: Whether the page's script adds what the page has already, the attributes of htmx.
     """
     value = "" if fragment.percent is None else f"{fragment.percent:.1f}"
     is_indeterminate = fragment.state == State.RUNNING and not value
@@ -180,6 +182,7 @@ def render(
         "refresh": gettext(REFRESH) if on_page else "",
         "announcement": announcement,
         "on_page": on_page,
+        "version": SafeString(fragment.version) if is_lean and not fragment.is_finished else "",
         # The stylesheet hides it: where it is seen, that is missing.
         "hint": NO_STYLESHEET if on_page and settings.DEBUG else "",
     }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 
 from progress_widget.models import TaskProgress
 from progress_widget.reading.moments import Moment, is_late, waiting_since
@@ -62,6 +63,12 @@ def numbers_of(row: TaskProgress) -> str:
 
 def as_percent_of(percent: float) -> str:
     """Return a percentage with the digits of the language."""
+    return _as_percent(percent, get_language())
+
+
+@lru_cache(maxsize=4096)
+def _as_percent(percent: float, language: str | None) -> str:
+    # Formatting is a fourth of what an unchanged bar costs, and there are a thousand percentages.
     # Translators: a percentage; some languages put a space before the sign.
     return gettext("%(number)s%%") % {"number": number_format(percent, 1)}
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.core import signing
 
 from progress_widget.conf import conf
@@ -47,11 +50,22 @@ def sign(ticket: Ticket) -> str:
 
 def read(token: str) -> Ticket | None:
     """Return the ticket of a token, or None if the token is forged or too old."""
-    max_age = timedelta(days=conf.retention_days)
     try:
-        values = signing.loads(token, salt=SALT, serializer=_Packer, max_age=max_age)
+        ticket = _verified(token, settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     except (signing.BadSignature, ValueError):  # the latter: no ASCII, or another release's
         return None
+    age = timedelta(seconds=time.time() - ticket.rendered_at)
+    return None if age > timedelta(days=conf.retention_days) else ticket
+
+
+@lru_cache(maxsize=4096)
+def _verified(token: str, *keys: object) -> Ticket:
+    """Return the ticket of a token of whatever age; pages send the same ones again and again.
+
+    Args:
+        keys: What the signature depends on.
+    """
+    values = signing.loads(token, salt=SALT, serializer=_Packer)
     timestamp = token.rsplit(":", 2)[1]
     return Ticket(**values, rendered_at=signing.b62_decode(timestamp))
 

@@ -7,7 +7,7 @@ from bs4 import BeautifulSoup
 from django.utils import translation
 
 from progress_widget.models import State, TaskProgress
-from progress_widget.reading.fragments import Fragment, Version, announcement
+from progress_widget.reading.fragments import Fragment, Version
 from progress_widget.reading.rendering import progressbar, render
 from progress_widget.texts import TEXTS
 from tests.builders import KEY, NOON, absent, fragment, saved
@@ -141,36 +141,6 @@ def test_bar_can_be_made_without_a_request():
 
 
 @pytest.mark.parametrize(
-    ("row", "seconds", "interval"),
-    [(absent(), 30, 1000), (absent(), 31, 5000), (saved(state=State.WAITING), 31, 5000)],
-)
-def test_bar_that_waits_long_asks_less_often(row, seconds, interval):
-    row.created_at = NOON
-
-    assert fragment(row, now=later(seconds)).interval_ms == interval
-
-
-def test_how_long_is_long_is_a_setting(settings):
-    settings.PROGRESS_WIDGET_STALLED_AFTER = 60
-
-    assert fragment(absent(), now=later(59)).interval_ms == 1000
-    assert fragment(absent(), now=later(61)).interval_ms == 5000
-
-
-@pytest.mark.parametrize(
-    ("interval", "slow"), [(100, 500), (1000, 5000), (3000, 10_000), (60_000, 60_000)]
-)
-def test_slow_interval_is_five_times_as_long_and_at_most_ten_seconds(interval, slow):
-    assert fragment(absent(), interval_ms=interval, now=later(31)).interval_ms == slow
-
-
-def test_task_that_runs_long_is_asked_as_often_as_ever():
-    row = saved(created_at=NOON, updated_at=later(3600))
-
-    assert fragment(row, now=later(3600)).interval_ms == 1000
-
-
-@pytest.mark.parametrize(
     ("now", "said"), [(later(31), "since noon"), (later(86_400), "since 05/04/2026 noon")]
 )
 def test_bar_that_waits_long_says_since_when(now, said):
@@ -187,89 +157,6 @@ def test_long_wait_is_shown_once_and_not_again_at_each_poll():
 
     assert before.version != version_of(absent())
     assert after.version == before.version
-
-
-# What a screen reader says.
-
-
-def said(row: TaskProgress, before: Version | None, **values) -> str:
-    return announcement(fragment(row, shown=before, **values), before)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "text"),
-    [
-        (0, 24, ""),
-        (24, 25, "25.0%"),
-        (25, 49, ""),
-        (49, 50, "50.0%"),
-        (20, 80, "80.0%"),
-        (74, 75, "75.0%"),
-        (80, 99, ""),
-        (99, 100, "100.0%"),
-        (50, 40, ""),
-    ],
-)
-def test_quarters_are_announced_once(before, after, text):
-    shown_before = version_of(saved(progress=before, total=100))
-
-    assert said(saved(progress=after, total=100), shown_before) == text
-
-
-@pytest.mark.parametrize(
-    ("row", "text"),
-    [
-        (saved(), "Kelp: Running"),
-        (saved(state=State.SUCCEEDED), "Kelp: Complete"),
-        (saved(state=State.CANCELLED), "Kelp: Cancelled"),
-        (
-            saved(state=State.RETRYING, attempt=1),
-            "Kelp: Attempt 2 will follow: The last attempt did not succeed. "
-            "The next one will start by itself.",
-        ),
-        (saved(state=State.FAILED, message="Too wet."), "Kelp: Failed: Too wet."),
-    ],
-)
-def test_each_change_of_state_is_announced(row, text):
-    assert said(row, version_of(absent()), label="Kelp") == text
-
-
-def test_quarter_is_announced_with_its_label():
-    assert said(saved(progress=5), version_of(saved()), label="Kelp") == "Kelp 50.0%"
-
-
-def test_change_of_step_is_not_announced():
-    assert said(saved(step="Packing"), version_of(saved(step="Drying"))) == ""
-
-
-def test_total_that_becomes_known_is_announced_at_its_quarter():
-    assert said(saved(progress=5), version_of(saved(total=None, progress=5))) == "50.0%"
-
-
-def test_first_rendering_announces_nothing():
-    assert said(saved(progress=5), None) == ""
-
-
-def test_announcement_goes_out_of_band_into_the_region_of_the_page():
-    row = saved(state=State.SUCCEEDED, progress=10)
-    page = html_of(fragment(row), on_page=True)
-
-    before = version_of(saved())
-    after = fragment(row, shown=before)
-    answer = html_of(after, announcement=announcement(after, before))
-
-    region = BeautifulSoup(page, "html.parser").select_one("[role=status]")
-    spoken = BeautifulSoup(answer, "html.parser").select_one("[hx-swap-oob]")
-    assert spoken["id"] == region["id"]
-    assert (region.text, spoken.text) == ("", "Complete")
-
-
-def test_answer_without_a_milestone_leaves_the_region_alone():
-    before, after = version_of(saved(progress=5)), fragment(saved(progress=6))
-
-    answer = html_of(after, announcement=announcement(after, before))
-
-    assert "hx-swap-oob" not in answer
 
 
 # The version.
@@ -291,8 +178,102 @@ def test_largest_attempt_has_a_version():
 def test_same_row_has_the_same_version_in_each_process():
     version = fragment(saved(progress=5)).version
 
-    assert str(version) == "1.running.500.1b2cfa6a"
+    assert str(version) == "1.running.500.a20d65a4"
     assert version.digest == fragment(saved(progress=5), now=later(20)).version.digest
+
+
+# The interval.
+
+
+def interval(row: TaskProgress, seconds: float, **values: object) -> int:
+    return fragment(row, now=later(seconds), **values).interval_ms
+
+
+@pytest.mark.parametrize(
+    ("progress", "seconds", "expected"),
+    [
+        (50, 20, 1000),  # a percent in 0.4 s
+        (50, 100, 2000),  # in 2 s
+        (50, 3600, 5000),  # in 72 s
+        (1, 20, 2000),  # in 20 s, but it has hardly begun
+        (0, 5, 1000),
+        (99, 200, 2020),
+    ],
+)
+def test_bar_is_asked_by_its_own_rate(progress, seconds, expected):
+    row = saved(progress=progress, total=100, started_at=NOON, updated_at=later(seconds))
+
+    assert interval(row, seconds) == expected
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        saved(started_at=NOON, total=None, updated_at=later(3600)),
+        saved(created_at=NOON, updated_at=later(3600)),
+    ],
+    ids=["without a total", "without a start"],
+)
+def test_bar_whose_rate_is_unknown_is_asked_as_often_as_ever(row):
+    assert interval(row, 3600) == 1000
+
+
+def test_bar_that_no_clock_has_been_read_for_is_asked_as_often_as_ever():
+    row = saved(progress=5, started_at=NOON)
+
+    assert fragment(row, now=None).interval_ms == 1000
+
+
+@pytest.mark.parametrize("row", [absent(), saved(state=State.WAITING, created_at=NOON)])
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(9, 1000), (20, 2000), (30, 3000), (31, 5000), (80, 8000), (86_400, 10_000)],
+)
+def test_waiting_bar_is_asked_less_often_with_age(row, seconds, expected):
+    assert interval(row, seconds) == expected
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(31, 5000), (80, 8000), (86_400, 10_000)])
+def test_silent_bar_is_asked_less_often_with_age(seconds, expected):
+    assert interval(saved(progress=9, started_at=NOON), seconds) == expected
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0, 3000), (30, 1000), (60, 3000)])
+def test_retry_is_asked_for_most_often_when_it_is_due(seconds, expected):
+    assert interval(saved(state=State.RETRYING, updated_at=later(30)), seconds) == expected
+
+
+def test_how_long_is_long_is_a_setting(settings):
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 60
+
+    assert interval(absent(), 59) == 5000
+    assert "Waiting since" not in fragment(absent(), now=later(59)).message
+    assert "Waiting since" in fragment(absent(), now=later(61)).message
+
+
+def test_interval_of_the_settings_is_the_shortest(settings):
+    settings.PROGRESS_WIDGET_POLL_INTERVAL = 20
+    row = saved(progress=5, started_at=NOON, updated_at=later(3600))
+
+    intervals = [interval(row, 3600), interval(absent(), 3600), interval(saved(), 3600)]
+
+    assert intervals == [20_000] * 3
+
+
+@pytest.mark.parametrize("row", [absent(), saved(), saved(progress=5, started_at=NOON)])
+@pytest.mark.parametrize("interval_ms", [100, 60_000])
+def test_interval_of_the_tag_is_kept(row, interval_ms):
+    assert interval(row, 29, interval_ms=interval_ms) == interval_ms
+    assert interval(row, 86_400, interval_ms=interval_ms) == interval_ms
+
+
+def test_other_interval_alone_is_no_news():
+    row = saved(progress=1, started_at=NOON)
+
+    early, late = (fragment(row, now=later(seconds)) for seconds in (1, 25))
+
+    assert early.interval_ms < late.interval_ms
+    assert early.version == late.version
 
 
 # Stalled.
@@ -305,7 +286,7 @@ def test_run_that_is_silent_for_long_says_since_when_and_is_asked_less_often():
 
     assert (stalled.state, stalled.text) == ("stalled", "No news")
     assert "No news since noon" in stalled.message
-    assert stalled.interval_ms == 5000
+    assert stalled.interval_ms == 6000
     assert not stalled.is_finished
     assert stalled.as_percent == "30.0%"
 
@@ -370,7 +351,7 @@ def test_retry_that_does_not_come_is_no_longer_promised():
     assert "The next one will start by itself." in before.message
     assert (after.state, after.text) == ("stalled", "No news")
     assert after.message.startswith("No news since noon")
-    assert (after.interval_ms, after.is_finished) == (5000, False)
+    assert (after.interval_ms, after.is_finished) == (10_000, False)
 
 
 # Projects without time zones.
