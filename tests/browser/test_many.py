@@ -14,6 +14,8 @@ from tests.browser.test_network import LOGGED, POLLS, TROUBLES, answers
 from tests.browser.visitor import INTERVAL, Visitor, tag
 
 MANY = 100
+# The script is there before the first poll, also on a busy machine.
+LONG = 5 * INTERVAL
 # The default interval, at which the off-screen ones slow down.
 CALM = '{{% progressbar "{}" label="Kelp" %}}'
 SCRIPT = "**/progress_widget.js"
@@ -67,6 +69,16 @@ def table(ids: Iterable[str], interval: float) -> str:
     return f"<table><tbody>{''.join(lines)}</tbody></table>"
 
 
+def changes_all(visitor: Visitor, progress: int) -> tuple[int, list[float]]:
+    """Let all bars change; return how many polls and which long tasks there are meanwhile."""
+    before = len(visitor.polls)
+    visitor.page.evaluate("longTasks.length = 0")
+    rows.update(progress=progress)
+    visitor.sees_all("data-percent", f"{progress}.0")
+    visitor.page.wait_for_timeout(1000)
+    return len(visitor.polls) - before, visitor.page.evaluate("longTasks")
+
+
 def bars_in(poll: Request) -> list[str]:
     """Return the bars that a joint poll asks for."""
     return poll.post_data.split("\n")[1:] if poll.method == "POST" else []
@@ -79,16 +91,11 @@ def test_hundred_bars_ask_at_most_four_times_a_second_and_not_after_the_end(
     visitor.page.add_init_script(COUNT_LONG_TASKS)
     visitor.opens(table(ids, interval=1))
     visitor.waits_for_polls(2)
-    visitor.page.evaluate("longTasks.length = 0")
 
     while_unchanged = visitor.polls_during(3, interval=1)
-    rounds = []
-    for progress in (10, 20, 30):
-        rows.update(progress=progress)
-        before = len(visitor.polls)
-        visitor.sees_all("data-percent", f"{progress}.0")
-        visitor.page.wait_for_timeout(1000)
-        rounds.append((len(visitor.polls) - before, visitor.page.evaluate("longTasks.splice(0)")))
+    rounds = [changes_all(visitor, 10), changes_all(visitor, 20)]
+    # A busy machine makes for long tasks; not each time.
+    is_smooth = any(changes_all(visitor, progress)[1] == [] for progress in range(30, 100, 10))
     rows.update(state=State.SUCCEEDED, progress=100)
     visitor.sees_all("data-state", "succeeded")
 
@@ -98,8 +105,7 @@ def test_hundred_bars_ask_at_most_four_times_a_second_and_not_after_the_end(
     assert max(count for count, _ in rounds) <= 8
     assert {poll.method for poll in visitor.polls} == {"POST"}
     assert max(len(bars_in(poll)) for poll in visitor.polls) == 50
-    # A busy machine makes for long ones; not each time.
-    assert [] in [long for _, long in rounds]
+    assert is_smooth
 
 
 def test_reader_of_many_bars_is_left_alone(visitor: Visitor) -> None:
@@ -175,19 +181,19 @@ def test_bars_finish_one_after_another_and_others_join(visitor: Visitor) -> None
     without_the_first = len(bars_in(visitor.polls[-1]))
     visitor.page.evaluate("htmx.trigger(document.body, 'more')")
     expect(visitor.bar).to_have_count(4)
-    visitor.waits_for_polls(2)
-    with_another = len(bars_in(visitor.polls[-1]))
+    while len(bars_in(visitor.polls[-1])) != 3:
+        visitor.waits_for_polls()
     rows.update(state=State.SUCCEEDED)
     visitor.sees_all("data-state", "succeeded")
 
-    assert (without_the_first, with_another) == (2, 3)
+    assert without_the_first == 2
     assert visitor.polls_during(intervals=3) == 0
 
 
 def test_many_bars_stay_and_recover_after_each_kind_of_error(visitor: Visitor) -> None:
     visitor.expects(*LOGGED)
     ids = make(10)
-    visitor.opens(table(ids, INTERVAL))
+    visitor.opens(table(ids, LONG))
 
     for progress, trouble in enumerate(TROUBLES, 1):
         visitor.page.route(POLLS, trouble)
@@ -209,10 +215,10 @@ def test_trouble_does_not_multiply_the_requests(visitor: Visitor, trouble: Any) 
     visitor.expects(*LOGGED)
     ids = make(20)
     visitor.page.route(POLLS, trouble)
-    visitor.opens(table(ids, 5 * INTERVAL))
+    visitor.opens(table(ids, LONG))
     visitor.waits_for_polls(1)
 
-    during = visitor.polls_during(5, interval=5 * INTERVAL)
+    during = visitor.polls_during(5, interval=LONG)
 
     assert during <= 6
     assert {poll.method for poll in visitor.polls} == {"POST"}
@@ -237,15 +243,12 @@ def test_answer_that_hangs_holds_the_bars_for_four_seconds(visitor: Visitor) -> 
     ids = make(10)
     hung: list[Route] = []
     visitor.page.route(POLLS, lambda route: hung.append(route), times=1)
-    visitor.opens(table(ids, INTERVAL))
-    visitor.waits_for_polls(1 - len(visitor.polls))
-    begun = visitor.page.evaluate("performance.now()")
+    visitor.opens(table(ids, LONG))
 
     rows.update(progress=6)
     visitor.sees_all("data-percent", "6.0")
 
-    lasted = visitor.page.evaluate("performance.now()") - begun
-    assert 3_000 < lasted < 8_000
+    assert 4_000 <= visitor.pauses[0] < 9_000
     assert len(hung) == 1
     assert visitor.most_at_once == 1
 
@@ -293,7 +296,7 @@ def test_login_page_in_place_of_an_answer_changes_nothing(visitor: Visitor) -> N
     visitor.page.route(
         POLLS, lambda route: route.fulfill(status=200, body=page, content_type="text/html")
     )
-    visitor.opens('<h1 id="title">Kelp</h1>' + table(ids, INTERVAL))
+    visitor.opens('<h1 id="title">Kelp</h1>' + table(ids, LONG))
     visitor.waits_for_polls(3)
     title = visitor.page.locator("#title").inner_text()
     visitor.page.unroute(POLLS)
@@ -304,9 +307,6 @@ def test_login_page_in_place_of_an_answer_changes_nothing(visitor: Visitor) -> N
     assert title == "Kelp"
 
 
-POLLED_AT = """() => performance.getEntriesByType("resource")
-  .filter((entry) => entry.name.includes("/progress/"))
-  .map((entry) => entry.startTime)"""
 ONE, TWO = {"Retry-After": "1"}, {"Retry-After": "2"}
 
 
@@ -327,13 +327,12 @@ def test_page_waits_as_it_is_told(
     visitor.expects(*LOGGED)
     ids = make(count)
     visitor.page.route(POLLS, lambda route: route.fulfill(status=status, headers=headers), times=1)
-    visitor.opens(table(ids, INTERVAL))
+    visitor.opens(table(ids, LONG))
 
     rows.update(progress=6)
     visitor.sees_all("data-percent", "6.0")
 
-    first, second = visitor.page.evaluate(POLLED_AT)[:2]
-    assert second - first >= 1000 * seconds
+    assert visitor.pauses[0] >= 1000 * seconds
 
 
 def test_page_waits_until_the_moment_that_it_is_told(visitor: Visitor) -> None:
@@ -341,10 +340,10 @@ def test_page_waits_until_the_moment_that_it_is_told(visitor: Visitor) -> None:
     ids = make(2)
     headers = {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}
     visitor.page.route(POLLS, lambda route: route.fulfill(status=503, headers=headers))
-    visitor.opens(table(ids, INTERVAL))
+    visitor.opens(table(ids, LONG))
     visitor.waits_for_polls(1 - len(visitor.polls))
 
-    assert visitor.polls_during(intervals=10) == 0
+    assert visitor.polls_during(3, interval=LONG) == 0
 
 
 # Out of sight.
@@ -386,7 +385,28 @@ def test_bar_out_of_sight_asks_less_often_and_at_once_when_it_is_seen(
 
     assert before.count(True) <= 2
     assert still == "0.0"
-    assert asked_for(visitor.polls[seen:])[:2].count(True) >= 1
+    assert asked_for(visitor.polls[seen:])[:5].count(True) >= 1
+
+
+def test_bars_that_have_come_into_view_one_by_one_fall_into_step(
+    visitor: Visitor, settings: Any
+) -> None:
+    settings.PROGRESS_WIDGET_POLL_INTERVAL = 10 * INTERVAL
+    lines = [f'<p style="height: 400px">{CALM.format(task_id)}</p>' for task_id in make(12)]
+    visitor.opens("".join(lines))
+    visitor.waits_for_polls(1)
+    visitor.page.set_viewport_size({"width": 800, "height": 5000})
+    visitor.page.set_viewport_size({"width": 800, "height": 400})
+    for number in range(12):
+        visitor.page.locator("p").nth(number).evaluate("line => line.scrollIntoView()")
+        visitor.page.wait_for_timeout(50)
+    visitor.page.set_viewport_size({"width": 800, "height": 5000})
+    visitor.waits_for_polls(12)
+
+    pauses = visitor.pauses[-4:]
+
+    # In step, there is one poll an interval; otherwise, there would be many.
+    assert min(pauses) >= 400
 
 
 def test_interval_of_the_tag_is_kept_out_of_sight(visitor: Visitor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 from playwright.sync_api import (
@@ -32,9 +33,13 @@ document.addEventListener("securitypolicyviolation", (event) => {
 # In the page, which knows at once that a request has been given up; the browser tells later.
 COUNT_POLLS = """
 window.mostPollsAtOnce = 0;
+window.begunAt = [];
 {
   let now = 0;
-  const begin = () => { mostPollsAtOnce = Math.max(mostPollsAtOnce, ++now); };
+  const begin = () => {
+    mostPollsAtOnce = Math.max(mostPollsAtOnce, ++now);
+    begunAt.push(performance.now());
+  };
   const end = () => { now -= 1; };
   const send = XMLHttpRequest.prototype.send;
   XMLHttpRequest.prototype.send = function (...data) {
@@ -87,6 +92,11 @@ class Visitor:
     def most_at_once(self) -> int:
         """How many polls of the page were under way at one time, at most."""
         return int(self.page.evaluate("mostPollsAtOnce"))
+
+    @property
+    def pauses(self) -> list[float]:
+        """The milliseconds from each poll of the page to the next, by the page's own clock."""
+        return [after - before for before, after in pairwise(self.page.evaluate("begunAt"))]
 
     @property
     def is_on_htmx_2(self) -> bool:

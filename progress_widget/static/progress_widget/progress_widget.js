@@ -18,15 +18,16 @@
 
   const now = () => performance.now();
   const all = (selector) => [...document.querySelectorAll(selector)];
+  const keepsPace = (wrapper) => "keepsPace" in wrapper.dataset;
   const mayAsk = () => !document.hidden && now() >= waitUntil;
 
-  const isDue = (bar) => {
+  // Nearly is enough: a bar whose timer is early would have to wait for it once more.
+  const isDue = (bar, nearly = 0.9) => {
     const wrapper = bar.parentElement;
     const at = asked.get(wrapper);
     const interval = bar.getAttribute("hx-trigger").match(/\d+/)[0];
-    const isCalm = unseen.has(wrapper) && !wrapper.hasAttribute("data-keeps-pace");
-    // Nearly is enough: a bar whose timer is early would have to wait for it once more.
-    return !(at > shownAt) || now() - at >= 0.9 * (isCalm ? Math.max(interval, CALM) : interval);
+    const wait = interval * (keepsPace(wrapper) ? 0.9 : nearly);
+    return !(at > shownAt) || now() - at >= Math.max(wait, unseen.has(wrapper) ? CALM : 0);
   };
 
   const observer = new IntersectionObserver((entries) => {
@@ -42,8 +43,7 @@
 
   const heed = (status, told) => {
     if (!told && status !== 429 && status !== 503) return;
-    const wait = isNaN(told) ? Date.parse(told) - Date.now() : told * 1000;
-    waitUntil = now() + (wait || CALM);
+    waitUntil = now() + (told * 1000 || Date.parse(told) - Date.now() || CALM);
   };
 
   // The answer leaves out what a bar has already of htmx's attributes.
@@ -56,7 +56,7 @@
 
   // As hx-swap and hx-status say. htmx.swap() is public, but takes one object in htmx 4.
   const swap = (target, text) =>
-    parseInt(htmx.version) < 4
+    htmx.version < "4"
       ? htmx.swap(target, text, { swapStyle: "outerHTML", settleDelay: 60, transition: false })
       : htmx.swap({ sourceElement: target, target, text, swap: "outerMorph" });
 
@@ -64,7 +64,7 @@
     const template = document.createElement("template");
     template.innerHTML = html;
     let start = now();
-    for (const fragment of [...template.content.children]) {
+    for (const fragment of template.content.children) {
       const shown = document.getElementById(fragment.id);
       if (shown?.matches(BARS)) {
         if (fragment.dataset.version) complete(fragment, shown); // otherwise it has finished
@@ -96,15 +96,17 @@
   const askTogether = async (headers) => {
     isAsking = true;
     await null; // until all that listen to htmx have had their say on the headers
-    while (mayJoin && mayAsk()) {
-      const bars = all(BARS).filter(isDue).slice(0, MOST);
-      if (!bars.length) break;
+    // Those that are soon due come along, so that all fall into step.
+    let due = all(BARS).filter((bar) => isDue(bar, 0.5));
+    while (due.length && mayJoin && mayAsk()) {
+      const bars = due.splice(0, MOST).filter((bar) => bar.isConnected);
       const wrappers = bars.map((bar) => bar.parentElement);
       for (const wrapper of wrappers) asked.set(wrapper, now());
       // Where it fails, the bars stay as they are and ask again.
       const events = await ask(bars, headers).catch(() => null);
       const sender = wrappers.find((wrapper) => wrapper.isConnected) ?? document.body;
       for (const name in events) htmx.trigger(sender, name, events[name]);
+      if (!due.length) due = all(BARS).filter((bar) => isDue(bar)); // or seen meanwhile
     }
     isAsking = false;
   };
@@ -113,7 +115,7 @@
   const configured = (event) => {
     const bar = event.target;
     if (event.defaultPrevented || !bar.matches?.(BARS)) return; // the target may be the document
-    observer.observe(bar.parentElement); // once more does nothing
+    if (!keepsPace(bar.parentElement)) observer.observe(bar.parentElement); // once more does nothing
     if (!mayAsk() || isAsking || !isDue(bar)) {
       event.preventDefault();
     } else if (mayJoin && window.htmx?.swap && all(BARS).length > 1) {
