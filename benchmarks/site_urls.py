@@ -55,6 +55,10 @@ def page_by_ids(request: HttpRequest, count: int) -> HttpResponse:
     return render(request, "bars.html", {"tasks": ids_of(count)})
 
 
+def page_by_block(request: HttpRequest, count: int) -> HttpResponse:
+    return render(request, "block.html", {"tasks": ids_of(count)})
+
+
 def page_by_rows(request: HttpRequest, count: int) -> HttpResponse:
     tasks = TaskProgress.objects.for_tasks(ids_of(count)).values() if count else []
     return render(request, "bars.html", {"tasks": tasks})
@@ -78,6 +82,7 @@ urlpatterns = [
     path("line-of-user/<str:task_id>/", line_of_user),
     path("page/one/<int:number>/", page_of_one),
     path("page/ids/<int:count>/", page_by_ids),
+    path("page/block/<int:count>/", page_by_block),
     path("page/rows/<int:count>/", page_by_rows),
     path("page/lines/<int:count>/", page_of_lines),
     path("page/celery-progress/<int:count>/", page_of_celery_progress),

@@ -82,7 +82,10 @@ class Conf:
 
     @property
     def retention_days(self) -> float:
-        """Days for which a page's poll URLs are valid, counted from when it was rendered."""
+        """Days for which a page's poll URLs are valid, counted from when it was rendered.
+
+        After as many days, ``purge()`` deletes a finished row.
+        """
         return float(self._get("RETENTION_DAYS", 7))
 
     @staticmethod

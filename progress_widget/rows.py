@@ -8,10 +8,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, connections, models, router, transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce, Least
 
 from progress_widget.clock import NOW, converted, offset
+from progress_widget.conf import conf
 from progress_widget.statements import inserting, selecting
 from progress_widget.states import ENDED, State
 from progress_widget.texts import COMPLETE
@@ -139,11 +140,40 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
             # The step comes first: MySQL reads the state as an earlier assignment has left it.
             step = Case(When(state=State.SUCCEEDED, then=Value("")), default=F("step"))
             values = {"step": step, **_changed(changes), "message": message}
-        values |= {"state": state, "updated_at": _later(after)}
+        values |= {"state": state, "updated_at": _from_now(after)}
         values["finished_at"] = NOW if state in ENDED else None
         if new_attempt:
             values["attempt"] = F("attempt") + 1
         return bool(self._not_ended(task_id, attempt, *replaced).update(**values))
+
+    def outlived(self, days: float | None = None) -> TaskProgressQuerySet:
+        """Return the rows that were finished so many days ago; None means RETENTION_DAYS."""
+        self._for_write = True
+        then = _from_now(-86_400 * (conf.retention_days if days is None else days))
+        finished = Q(state__in=ENDED) | Q(attempt=0, total__gt=0, progress=F("total"))
+        rows = self.alias(ended_at=Coalesce("finished_at", "updated_at"))
+        # What was finished by then was created before, and created_at has an index.
+        return rows.filter(finished, created_at__lt=then, ended_at__lt=then)
+
+    def purge(self, days: float | None = None, *, batch_size: int = 1000) -> int:
+        """Delete the rows of ``outlived()`` in batches, so that no lock is held for long.
+
+        Returns:
+            How many rows there were.
+        """
+        rows = self.outlived(days)
+        left, purged = rows.order_by("created_at"), 0
+        while batch := list(left.values_list("created_at", "pk")[:batch_size]):
+            # All conditions once more: a row may have been started over since it was selected.
+            _, deleted = rows.filter(pk__in=[pk for _, pk in batch]).delete()
+            if not deleted:  # another purge was faster
+                break
+            purged += deleted[self.model._meta.label]
+            # The index still has what is deleted, so it is not read from its start again.
+            left = rows.filter(created_at__gte=batch[-1][0]).order_by("created_at")
+        return purged
+
+    purge.alters_data = True  # type: ignore[attr-defined]  # no template may call it
 
     def _not_ended(self, task_id: str, attempt: int | None, *but: State) -> TaskProgressQuerySet:
         states = [state for state in State if state in but or state not in ENDED]
@@ -151,8 +181,8 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         return rows if attempt is None else rows.filter(attempt=attempt)
 
 
-def _later(seconds: float) -> Any:
-    """Return the expression for a moment that is to come."""
+def _from_now(seconds: float) -> Any:
+    """Return the expression for the moment that is so many seconds later, or earlier."""
     if not seconds:
         return NOW
     delay = Value(timedelta(seconds=seconds), output_field=models.DurationField())

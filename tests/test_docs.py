@@ -16,7 +16,7 @@ from progress_widget import checks
 from progress_widget.bars import ProgressBar
 from progress_widget.conf import Conf
 from progress_widget.doctor.steps import Examination
-from progress_widget.management.commands import progress_doctor
+from progress_widget.management.commands import progress_doctor, progress_purge
 from progress_widget.models import State, TaskProgress
 from progress_widget.reading import fragments, media, rendering
 from progress_widget.templatetags import progress_widget as library
@@ -187,3 +187,12 @@ def test_words_that_are_not_used_are_no_names_of_ours():
     words = {word for name in names for word in name.split("_")}
 
     assert words & UNUSED_WORDS == set()
+
+
+def test_reference_names_each_option_of_the_purge():
+    parser = CommandParser(add_help=False)
+    progress_purge.Command().add_arguments(parser)
+    options = {option for action in parser._actions for option in action.option_strings}
+
+    assert options == {"--days", "--dry-run"}
+    assert {option for option in options if f"`{option}`" not in REFERENCE} == set()

@@ -30,7 +30,10 @@ RENDERING = {
 
 
 def renders(module: Path) -> bool:
-    """Whether a module imports from Django, or calls, what turns a template into text."""
+    """Whether a module imports from Django, or calls, what turns a template into text.
+
+    What a tag encloses belongs to the template that is being rendered.
+    """
     nodes = list(ast.walk(ast.parse(module.read_text())))
     imported = {
         alias.name
@@ -42,7 +45,7 @@ def renders(module: Path) -> bool:
         node.func.attr
         for node in nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if getattr(node.func.value, "id", "") != "rendering"
+        if ast.unparse(node.func.value) not in ("rendering", "self.nodelist")
     }
     return bool(RENDERING & (imported | called))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from typing import Any
 
@@ -22,7 +24,7 @@ from django.utils.translation import get_language, gettext
 from progress_widget.models import TASK_ID_LENGTH, TaskProgress
 from progress_widget.reading import tickets
 from progress_widget.reading.access import may_show, user_of
-from progress_widget.reading.fragments import Fragment, refusal
+from progress_widget.reading.fragments import Fragment, in_language, refusal
 from progress_widget.reading.polling import look_up, present, shown_of
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
@@ -30,6 +32,10 @@ from progress_widget.texts import NO_STYLESHEET, PROGRESS, REFRESH, cropped
 
 TEMPLATE = "progress_widget/progressbar.html"
 LABEL_LENGTH = 255
+
+# A bar within {% progressbars %}: its key, a blank bar, and its key again.
+STAND_IN = re.compile(r"<!--(p[0-9A-Za-z_-]{6})-->[^<]*(?:<(?!!--/\1-->)[^<]*)*<!--/\1-->")
+KEY, TOKEN = "stand-in-key", "stand-in-token"
 
 
 def progressbar(
@@ -67,12 +73,71 @@ def progressbar(
     )
     if not may_show(request, ticket):
         return render(refusal(), new_key(), on_page=True)
-    if isinstance(task, TaskProgress):
-        fragment = shown_of(task, ticket, present())
-    else:
-        [fragment] = look_up([(ticket, None)])
     token = tickets.sign(ticket)
-    return render(fragment, new_key(), token=token, template=template, on_page=True)
+    if isinstance(task, TaskProgress):
+        return _on_page(shown_of(task, ticket, present()), ticket, token)
+    gathered = _gathered.get()
+    if gathered is not None:
+        return gathered.stand_in(ticket, token)
+    [fragment] = look_up([(ticket, None)])
+    return _on_page(fragment, ticket, token)
+
+
+def progressbars(content: Callable[[], SafeString]) -> SafeString:
+    """Return what the function returns, its bars drawn after all their rows are looked up at once.
+
+    Within it, ``progressbar()`` returns a stand-in. One that is caught on its way, by a cache or a
+    filter, is a bar too: it knows nothing yet, and polls as any other.
+    """
+    if _gathered.get() is not None:  # another block around this one draws them all
+        return content()
+    gathered = Gathered()
+    outside = _gathered.set(gathered)
+    try:
+        html = content()
+    finally:
+        _gathered.reset(outside)
+    fragments = look_up([(ticket, None) for ticket, _ in gathered.bars.values()])
+    shown = dict(zip(gathered.bars, fragments, strict=True))
+
+    def drawn(found: re.Match[str]) -> str:
+        key = found[1]
+        return _on_page(shown[key], *gathered.bars[key]) if key in shown else found[0]
+
+    return SafeString(STAND_IN.sub(drawn, html))
+
+
+class Gathered:
+    """The bars within a ``{% progressbars %}`` that are yet to be drawn."""
+
+    def __init__(self) -> None:
+        self.bars: dict[str, tuple[Ticket, str]] = {}
+        """Each with its token, by the key of its stand-in."""
+
+        self._blanks: dict[str, str] = {}
+
+    def stand_in(self, ticket: Ticket, token: str) -> SafeString:
+        key = new_key()
+        self.bars[key] = ticket, token
+        blank = self._blank(ticket.language).replace(TOKEN, token).replace(KEY, key)
+        return SafeString(f"<!--{key}-->{blank}<!--/{key}-->")
+
+    def _blank(self, language: str) -> str:
+        """Return a bar that waits for its first poll; to render each would double the cost."""
+        if language not in self._blanks:
+            fragment = Fragment(
+                state=State.WAITING, text=gettext(PROGRESS), interval_ms=present().interval_ms
+            )
+            self._blanks[language] = render(fragment, KEY, token=TOKEN, on_page=True)
+        return self._blanks[language]
+
+
+_gathered: ContextVar[Gathered | None] = ContextVar("progress_widget_gathered", default=None)
+
+
+def _on_page(fragment: Fragment, ticket: Ticket, token: str) -> SafeString:
+    with in_language(ticket.language):
+        return render(fragment, new_key(), token=token, template=ticket.template, on_page=True)
 
 
 async def aprogressbar(task: Any, **options: Any) -> SafeString:

@@ -11,8 +11,8 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.template import Context, Library, Variable, VariableDoesNotExist
-from django.template.base import FilterExpression, Parser, Token
+from django.template import Context, Library, Node, Variable, VariableDoesNotExist
+from django.template.base import FilterExpression, NodeList, Parser, Token
 from django.template.library import SimpleNode
 from django.utils.safestring import SafeString
 
@@ -87,6 +87,24 @@ def compile_node(parser: Parser, token: Token) -> ProgressBarNode:
     node = ProgressBarNode(**vars(plain))
     node.line = token.lineno
     return node
+
+
+class ProgressBarsNode(Node):
+    """The node of ``{% progressbars %}``."""
+
+    def __init__(self, nodelist: NodeList) -> None:
+        self.nodelist = nodelist
+
+    def render(self, context: Context) -> SafeString:
+        return rendering.progressbars(lambda: self.nodelist.render(context))
+
+
+@register.tag
+def progressbars(parser: Parser, token: Token) -> ProgressBarsNode:
+    """Look up all bars at once: ``{% progressbars %} … {% endprogressbars %}``."""
+    nodelist = parser.parse(("endprogressbars",))
+    parser.delete_first_token()
+    return ProgressBarsNode(nodelist)
 
 
 @register.simple_tag(takes_context=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
@@ -69,14 +70,13 @@ def table(ids: Iterable[str], interval: float) -> str:
     return f"<table><tbody>{''.join(lines)}</tbody></table>"
 
 
-def changes_all(visitor: Visitor, progress: int) -> tuple[int, list[float]]:
-    """Let all bars change; return how many polls and which long tasks there are meanwhile."""
+def polls_of_change(visitor: Visitor, progress: int) -> int:
+    """Let all bars change; return how many polls there are meanwhile."""
     before = len(visitor.polls)
-    visitor.page.evaluate("longTasks.length = 0")
     rows.update(progress=progress)
     visitor.sees_all("data-percent", f"{progress}.0")
     visitor.page.wait_for_timeout(1000)
-    return len(visitor.polls) - before, visitor.page.evaluate("longTasks")
+    return len(visitor.polls) - before
 
 
 def bars_in(poll: Request) -> list[str]:
@@ -87,25 +87,38 @@ def bars_in(poll: Request) -> list[str]:
 def test_hundred_bars_ask_at_most_four_times_a_second_and_not_after_the_end(
     visitor: Visitor,
 ) -> None:
-    ids = make(MANY)
-    visitor.page.add_init_script(COUNT_LONG_TASKS)
-    visitor.opens(table(ids, interval=1))
+    visitor.opens(table(make(MANY), interval=1))
     visitor.waits_for_polls(2)
 
     while_unchanged = visitor.polls_during(3, interval=1)
-    rounds = [changes_all(visitor, 10), changes_all(visitor, 20)]
-    # A busy machine makes for long tasks; not each time.
-    is_smooth = any(changes_all(visitor, progress)[1] == [] for progress in range(30, 100, 3))
+    most = max(polls_of_change(visitor, progress) for progress in (10, 20))
     rows.update(state=State.SUCCEEDED, progress=100)
     visitor.sees_all("data-state", "succeeded")
 
     assert visitor.polls_during(2, interval=1) == 0
     # Two for all of them, each second; a round that changes something lasts two seconds at most.
     assert while_unchanged <= 8
-    assert max(count for count, _ in rounds) <= 8
+    assert most <= 8
     assert {poll.method for poll in visitor.polls} == {"POST"}
     assert max(len(bars_in(poll)) for poll in visitor.polls) == 50
-    assert is_smooth
+
+
+@pytest.mark.skipif(
+    "PROGRESS_TEST_LONG_TASKS" not in os.environ,
+    reason="asserts on time: needs a quiet machine, and PROGRESS_TEST_LONG_TASKS",
+)
+def test_hundred_bars_that_change_block_the_page_for_no_fifty_milliseconds(
+    visitor: Visitor,
+) -> None:
+    visitor.page.add_init_script(COUNT_LONG_TASKS)
+    visitor.opens(table(make(MANY), interval=1))
+    visitor.waits_for_polls(2)
+    visitor.page.evaluate("longTasks.length = 0")
+
+    for progress in range(10, 60, 10):
+        polls_of_change(visitor, progress)
+
+    assert visitor.page.evaluate("longTasks") == []
 
 
 def test_reader_of_many_bars_is_left_alone(visitor: Visitor) -> None:

@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from playwright.sync_api import expect
 
 from progress_widget.bars import ProgressBar
@@ -66,6 +67,20 @@ def test_page_with_bars_of_every_kind(visitor: Visitor, surroundings: str) -> No
     assert tags == [1, 1, 1, 1, 1]
     assert visitor.page.locator("#empty").inner_html() == ""
     assert visitor.polls_during(intervals=3) == 0
+
+
+def test_bar_that_a_cache_has_caught_is_there_at_its_first_poll(visitor: Visitor) -> None:
+    ProgressBar("kelp", total=10).update(progress=5)
+    cache.clear()
+    cached = "{% load cache %}{% cache 600 kelp %}" + tag("kelp") + "{% endcache %}"
+    visitor.opens("{% progressbars %}" + cached + "{% endprogressbars %}")
+    visitor.sees(percent=50, state="running")
+
+    visitor.opens(cached)
+    visitor.sees(percent=50, state="running")
+
+    sent = visitor.page.request.get(visitor.page.url).text()
+    assert ("data-state" in sent, "data-percent" in sent) == (True, False)
 
 
 def test_page_of_finished_bars_sends_nothing(visitor: Visitor) -> None:

@@ -33,8 +33,8 @@ def test_bars_in_a_table_are_bound_to_the_user_and_cost_one_query(page_of):
 
 WITHOUT_REQUEST = """
 def harvests(request):
-    row = TaskProgress.objects.get(task_id="kelp-1")
-    return render(request, "harvests.html", {"table": HarvestTable([{"row": row}])})
+    table = HarvestTable([{"task_id": "kelp-1"}])
+    return render(request, "harvests.html", {"table": table})
 """
 
 
@@ -51,8 +51,7 @@ from django.http import JsonResponse
 
 
 def harvests(request):
-    row = TaskProgress.objects.get(task_id="kelp-1")
-    table = HarvestTable([{"name": "Bay 1", "row": row}])
+    table = HarvestTable([{"name": "Bay 1", "task_id": "kelp-1"}])
     return JsonResponse([*table.as_values()], safe=False)
 """
 
@@ -111,6 +110,38 @@ def test_bar_in_a_component_is_bound_to_the_user(page_of, behaviour):
 
     assert page.bound == [("kelp-1", True)]
     assert page.bars[0].select_one("[id$='-l']").text == "Kelp harvest"
+
+
+MANY = """
+def harvests(request):
+    return render(request, "many.html", {"ids": ["kelp-1", "kelp-2"]})
+"""
+
+
+@pytest.mark.parametrize(
+    ("heading", "package", "tags"),
+    [
+        ("django-cotton", COTTON, '<c-bar :task_id="task_id" label="Kelp" />'),
+        (
+            "django-components",
+            COMPONENTS,
+            '{% load component_tags %}{% component "bar" task_id=task_id label="Kelp" / %}',
+        ),
+    ],
+)
+def test_bars_of_many_components_in_a_block_cost_one_query(page_of, heading, package, tags):
+    many = (
+        "{% load progress_widget %}{% progressbars %}"
+        "{% for task_id in ids %}" + tags + "{% endfor %}{% endprogressbars %}"
+    )
+
+    page = page_of(
+        heading, "/harvests/", **installed(package), **{"views.py": MANY, "many.html": many}
+    )
+
+    assert page.bound == [("kelp-1", True), ("kelp-2", True)]
+    assert [bar["data-percent"] for bar in page.bars] == ["10.0", "20.0"]
+    assert len(page.queries) == 1
 
 
 FROM_PYTHON = """
