@@ -158,8 +158,11 @@ def _changes(polls: Sequence[Poll]) -> list[tuple[Poll, Fragment]]:
     fragments = iter(look_up(asked))
     changes = []
     for one in polls:
-        with one.in_language():
-            fragment = next(fragments) if one.is_allowed else refusal()
+        if one.is_allowed:
+            fragment = next(fragments)
+        else:
+            with one.in_language():
+                fragment = refusal()
         if fragment.version != one.shown:
             changes.append((one, fragment))
     return changes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -19,6 +18,7 @@ SALT = "progress_widget.ticket"
 # The first byte of a packed ticket says how its task id is stored.
 AS_UUID, AS_TEXT = b"\1", b"\2"
 UUID_LENGTH = 16
+SECONDS_A_DAY = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +54,8 @@ def read(token: str) -> Ticket | None:
         ticket = _verified(token, settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     except (signing.BadSignature, ValueError):  # the latter: no ASCII, or another release's
         return None
-    age = timedelta(seconds=time.time() - ticket.rendered_at)
-    return None if age > timedelta(days=conf.retention_days) else ticket
+    age = time.time() - ticket.rendered_at
+    return None if age > conf.retention_days * SECONDS_A_DAY else ticket
 
 
 @lru_cache(maxsize=4096)
