@@ -979,6 +979,10 @@ def test_joint_poll_of_no_news_is_answered_with_nothing_in_one_query(
     assert response["Cache-Control"] == "private, no-store"
 
 
+def test_joint_poll_of_a_line_without_end_is_answered(post):
+    assert post("1 1\n" + "a" * 2_000_000).status_code == 204  # a search would go on for hours
+
+
 def test_joint_poll_is_answered_with_what_has_changed_in_one_query(
     crop, together, django_assert_num_queries
 ):

@@ -38,6 +38,11 @@ SORT_ALL_THE_TIME = """() => {
     sorted += 1;
   }, 50);
 }"""
+NOTE_SEEN = """() => {
+  window.wereBars = [];
+  const note = ({ target }) => wereBars.push(target.matches("[hx-get]"));
+  document.addEventListener("progressbar:seen", note, true);
+}"""
 IDS = "all => all.map((one) => one.id)"
 KEEP = """() => {
   const all = (selector) => [...document.querySelectorAll(selector)];
@@ -372,10 +377,13 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("place", "debug"), [*((place, False) for place in PLACES), ("hidden", True)]
+)
 def test_bar_out_of_sight_asks_less_often_and_at_once_when_it_is_seen(
-    visitor: Visitor, place: str, settings: Any
+    visitor: Visitor, place: str, debug: bool, settings: Any
 ) -> None:
+    settings.DEBUG = debug  # then a wrapper has more in it
     settings.PROGRESS_WIDGET_POLL_INTERVAL = 2 * INTERVAL
     make(2)
     surroundings, reveal = PLACES[place]
@@ -393,9 +401,11 @@ def test_bar_out_of_sight_asks_less_often_and_at_once_when_it_is_seen(
     visitor.sees(percent=7, within="#near")
     still = bar.get_attribute("data-percent")
     seen = len(visitor.polls)
+    visitor.page.evaluate(NOTE_SEEN)
     visitor.page.locator("#far").evaluate(reveal)
     visitor.sees(percent=7, within="#far")
 
+    assert visitor.page.evaluate("wereBars") == [True]
     assert before.count(True) <= 2
     assert still == "0.0"
     assert asked_for(visitor.polls[seen:])[:5].count(True) >= 1

@@ -965,6 +965,21 @@ def test_handle_in_a_forked_child_is_written_by_the_childs_own_thread(celery_run
         assert until(lambda: progress_of("kelp") == 3)
 
 
+def options_of_own(alias: str) -> dict[str, Any]:
+    """Return the options of a connection that a thread has for itself."""
+    seen = []
+
+    def look() -> None:
+        use_own_connections()
+        seen.append(connections[alias].settings_dict["OPTIONS"])
+        del connections[alias]
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    return seen[0]
+
+
 def test_connections_of_the_thread_come_from_no_pool_and_do_not_hang(monkeypatch):
     monkeypatch.setitem(
         connections.settings,
@@ -975,18 +990,8 @@ def test_connections_of_the_thread_come_from_no_pool_and_do_not_hang(monkeypatch
             "OPTIONS": {"pool": True, "connect_timeout": 1},
         },
     )
-    seen = []
 
-    def look() -> None:
-        use_own_connections()
-        seen.append(connections["other"].settings_dict["OPTIONS"])
-        del connections["other"]
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    thread.join()
-
-    assert seen == [{"connect_timeout": 1, "tcp_user_timeout": 5000}]
+    assert options_of_own("other") == {"connect_timeout": 1, "tcp_user_timeout": 5000}
     assert connections.settings["other"]["OPTIONS"]["pool"] is True
 
 
@@ -999,18 +1004,8 @@ def test_connection_of_a_backend_built_on_djangos_hangs_no_longer(monkeypatch):
     monkeypatch.setitem(sys.modules, "tests.derived.base", derived)
     settings = connections.settings["default"] | {"ENGINE": "tests.derived"}
     monkeypatch.setitem(connections.settings, "other", settings)
-    seen = []
 
-    def look() -> None:
-        use_own_connections()
-        seen.append(connections["other"].settings_dict["OPTIONS"])
-        del connections["other"]
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    thread.join()
-
-    assert seen[0]["connect_timeout"] == 5
+    assert options_of_own("other")["connect_timeout"] == 5
 
 
 def test_bar_with_another_id_than_its_tasks_is_told_once(celery_run, caplog):

@@ -36,7 +36,7 @@
       else if (unseen.delete(target)) {
         asked.set(target, -1);
         // When all are marked: the first one asks for all.
-        queueMicrotask(() => target.firstElementChild.dispatchEvent(new Event("progressbar:seen")));
+        queueMicrotask(() => target.querySelector(BARS)?.dispatchEvent(new Event("progressbar:seen")));
       }
     }
   });
