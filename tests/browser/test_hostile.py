@@ -51,6 +51,11 @@ HOST = """
 <p id="target">More of it</p>
 """
 SPACE = '<div style="height: 3000px"></div>'
+# The event before each request of one version, which then leaves the bar to the other.
+HELD_UP = {"older": "htmx:configRequest", "newer": "htmx:config:request"}
+HOLD_UP = """(name) => document.addEventListener(name, (event) => {
+  if (document.querySelector("[data-state=running]")) event.preventDefault();
+}, true)"""
 WATCH_THE_HOST = """() => {
   window.meddled = [];
   const watch = new MutationObserver((changes) => {
@@ -200,12 +205,14 @@ def test_host_that_swaps_errors_loses_the_bar_and_no_more(visitor: Visitor) -> N
     assert_error_replaces_the_bar(visitor, head=f"<meta name=\"htmx-config\" content='{config}'>")
 
 
+@pytest.mark.parametrize("held", ["nothing", *HELD_UP])
 @pytest.mark.parametrize("htmx", HTMX_4, indirect=True)
-def test_two_major_versions_at_once_leave_bar_and_page_right(visitor: Visitor) -> None:
+def test_two_major_versions_at_once_leave_bar_and_page_right(visitor: Visitor, held: str) -> None:
     # Either may find that the other has replaced the bar.
     visitor.expects("insertBefore")
     bar = ProgressBar("kelp", total=10)
     visitor.opens(tag("kelp") + HOST, head=views.HTMX_TAGS["2"])
+    visitor.page.evaluate(HOLD_UP, HELD_UP.get(held))
     visitor.page.evaluate(WATCH_THE_HOST)
 
     bar.update(progress=5)

@@ -4,6 +4,7 @@
 {
   const WRAPPER = "[data-progress-widget]";
   const BARS = `${WRAPPER} > [hx-get]`;
+  const ENDED = `${WRAPPER} > [data-state]:not([hx-get])`;
   const MOST = 50; // bars in one request
   const PATIENCE = 4_000; // ms: one answer that hangs must not hold them all for long
   const CALM = 5_000; // ms between two polls of a bar out of sight, or after a 503 that names no time
@@ -114,7 +115,9 @@
   // Where htmx is about to send a request. When that is cancelled, both versions keep the trigger.
   const configured = (event) => {
     const bar = event.target;
-    if (event.defaultPrevented || !bar.matches?.(BARS)) return; // the target may be the document
+    // Of two versions on a page, one may have morphed a bar for which the other's timer goes on.
+    if (bar.matches?.(ENDED)) event.preventDefault(); // the target may be the document
+    if (event.defaultPrevented || !bar.matches?.(BARS)) return;
     if (!keepsPace(bar.parentElement)) observer.observe(bar.parentElement); // once more does nothing
     if (!mayAsk() || isAsking || !isDue(bar)) {
       event.preventDefault();
