@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.html import conditional_escape
 from django.utils.translation import get_language, gettext
 
 from progress_widget.models import TaskProgress
@@ -69,8 +70,9 @@ def as_percent_of(percent: float) -> str:
 @lru_cache(maxsize=4096)
 def _as_percent(percent: float, language: str | None) -> str:
     # Formatting is a fourth of what an unchanged bar costs, and there are a thousand percentages.
+    # Escaped, since a template would do it twice for each bar.
     # Translators: a percentage; some languages put a space before the sign.
-    return gettext("%(number)s%%") % {"number": number_format(percent, 1)}
+    return conditional_escape(gettext("%(number)s%%") % {"number": number_format(percent, 1)})
 
 
 def _formatted(number: int) -> str:

@@ -41,7 +41,7 @@ SORT_ALL_THE_TIME = """() => {
 NOTE_SEEN = """() => {
   window.wereBars = [];
   const note = ({ target }) => wereBars.push(target.matches("[hx-get]"));
-  document.addEventListener("progressbar:seen", note, true);
+  document.addEventListener("seen", note, true);
 }"""
 IDS = "all => all.map((one) => one.id)"
 KEEP = """() => {

@@ -37,7 +37,7 @@
       else if (unseen.delete(target)) {
         asked.set(target, -1);
         // When all are marked: the first one asks for all.
-        queueMicrotask(() => target.querySelector(BARS)?.dispatchEvent(new Event("progressbar:seen")));
+        queueMicrotask(() => target.querySelector(BARS)?.dispatchEvent(new Event("seen")));
       }
     }
   });
