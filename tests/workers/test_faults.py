@@ -237,7 +237,7 @@ def test_end_outlives_a_database_that_is_read_only(
     start_worker: StartWorker, gate: Path, seen: SeenFunction
 ) -> None:
     worker = start_worker(concurrency=1)
-    page = worker.page("run_until", str(gate)).wait_for_percent("25.0")
+    page = worker.page("work_without_queries", str(gate)).wait_for_percent("25.0")
 
     with read_only():
         gate.touch()
