@@ -21,7 +21,10 @@ from progress_widget.writing.flushing import flush, hand_over, reports_of
 from progress_widget.writing.reports import Outcome, Report
 
 PRECEDENCE = 2.0
-"""Seconds by which the main process may be late to say how a broken-off run ended."""
+"""Seconds by which the main process may be late to say how a broken-off run ended.
+
+Counted anew whenever the database has been away: then the main process may be between two attempts.
+"""
 
 
 def connect() -> None:
@@ -161,7 +164,7 @@ def end_from_outside(
 
     Args:
         last: A report of the attempt that has ended; None means whichever the row is at.
-        later: Seconds to let pass before that.
+        later: Seconds for which the database has to take writes before that.
     """
     report = Report(task_id=task_id, in_background=True)
     if last is not None:

@@ -14,13 +14,16 @@ from progress_widget.conf import conf
 from progress_widget.models import TaskProgress
 from progress_widget.writing.connecting import use_own_connections
 from progress_widget.writing.reports import Report, in_order
-from progress_widget.writing.saving import log_failure, save
+from progress_widget.writing.saving import knock, log_failure, save
 
 PATIENCE = 2.0
 """Seconds for which a task waits at most until the thread has tried to write all its bars."""
 
 DRAIN = 5.0
-"""Seconds for which the end of a process waits at most until all is written."""
+"""Seconds for which the end of a process waits at most until all is written.
+
+For as long, the pauses between two attempts do not grow: a process that ends has no time for them.
+"""
 
 LINGER = 30.0
 """Seconds for which the thread and its connection outlive the last bar: the next may come soon."""
@@ -44,6 +47,12 @@ class Watch:
 
     pause: float = 0.0
     """Seconds until the next attempt, after one that has failed."""
+
+    later: float = 0.0
+    """Seconds for which the database has to take writes, without a break, before the report."""
+
+    due_at: float | None = None
+    """When these are over; None means that they have not begun."""
 
     is_in_hand: bool = False
     """Whether a thread is writing the report."""
@@ -94,13 +103,12 @@ class Writer:
         """Look after this report from now on.
 
         Args:
-            later: Seconds to let pass before it is written.
+            later: Seconds for which the database has to take writes before it is written, so that
+                another process, which may have been failing, comes first.
         """
         with self.lock:
-            watch = self._watch(report)
-            if later:
-                watch.tried_at = monotonic() + later - conf.write_interval
-        if report.is_pending and not later:
+            self._watch(report).later = later
+        if report.is_pending:
             self.wake.set()
 
     def flush(self, reports: list[Report]) -> None:
@@ -123,7 +131,7 @@ class Writer:
             event.wait(max(0.0, deadline - monotonic()))
 
     def drain(self) -> None:
-        """Wait until nothing is pending, as the process ends; at most DRAIN."""
+        """Wait until nothing is pending, as the process ends; at most DRAIN and what is put off."""
         with self.lock:
             thread = self.thread
             self.lingers = False
@@ -131,9 +139,10 @@ class Writer:
                 if report.is_live:
                     watch.tried_at = float("-inf")
                 report.is_live = False
+            at_most = DRAIN + max((watch.later for watch in self.watches.values()), default=0.0)
         if thread is not None and thread.is_alive():
             self.wake.set()
-            thread.join(DRAIN)
+            thread.join(at_most)
 
     def _watch(self, report: Report) -> Watch:
         watch = self.watches.setdefault(report, Watch())
@@ -206,20 +215,30 @@ class Writer:
             waiter.set()
 
     def _write(self, report: Report, watch: Watch, *, beat: bool) -> None:
+        is_early = watch.later > 0 and (watch.due_at is None or watch.tried_at < watch.due_at)
         try:
             with report.context():
-                save(report, beat=beat)
+                if is_early:
+                    knock(report)
+                else:
+                    save(report, beat=beat)
         except Exception as error:
             log_failure(report)
             # Perhaps the connection is dead: the next attempt gets a fresh one.
             connections.close_all()
             watch.failing_since = watch.failing_since or watch.tried_at
-            watch.pause = min(LONGEST_PAUSE, max(2 * watch.pause, conf.write_interval))
+            failing = monotonic() - watch.failing_since
+            pause = 0.0 if failing < DRAIN else 2 * watch.pause
+            watch.pause = min(LONGEST_PAUSE, max(pause, conf.write_interval))
+            watch.due_at = None
             is_hopeless = isinstance(error, DataError)  # what can never be written
-            if is_hopeless or monotonic() - watch.failing_since > GIVE_UP_AFTER:
+            if is_hopeless or failing > GIVE_UP_AFTER:
                 report.give_up()
         else:
             report.is_failing = False
+            # Whoever comes first may have failed for as long, and be in the pause that comes next.
+            longest = min(LONGEST_PAUSE, 2 * watch.pause)
+            watch.due_at = watch.due_at or monotonic() + longest + watch.later
             watch.failing_since, watch.pause = None, 0.0
 
 

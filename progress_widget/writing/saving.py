@@ -53,6 +53,16 @@ def save(report: Report, *, beat: bool = False) -> None:
         report.forget(outcome)
 
 
+def knock(report: Report) -> None:
+    """Write a sign of life and nothing else, to learn whether the database takes writes.
+
+    Raises:
+        django.db.Error: It does not.
+    """
+    with _writing(report) as rows:
+        rows.save_changes(report.task_id, report.attempt, {})
+
+
 def read(report: Report) -> TaskProgress | None:
     """Return the row, or None if there is none or the database cannot be reached."""
     try:

@@ -52,7 +52,7 @@ def truth_of(watched: Watched, oracle: Oracle, faults: Faults) -> Truth:
     if watched.is_shared:
         truth = _of_shared(watched, oracle)
     elif watched.revoked_at is not None:
-        truth = _of_revoked(watched, runs, oracle, faults)
+        truth = _of_revoked(watched, runs, oracle)
     elif runs:
         of_run = _of_killed if _is_killed(runs) else _of_own
         truth = of_run(watched, runs, oracle)
@@ -93,20 +93,16 @@ def _of_killed(watched: Watched, runs: list[Run], oracle: Oracle) -> Truth:
     return Truth(states_of(kind, last) | either, last.ended_at)
 
 
-def _of_revoked(watched: Watched, runs: list[Run], oracle: Oracle, faults: Faults) -> Truth:
+def _of_revoked(watched: Watched, runs: list[Run], oracle: Oracle) -> Truth:
     """Judge a task that the test has revoked.
 
-    Its own process says that it failed, the main process that it was cancelled; that comes first
-    unless an outage holds it up.
+    Its own process says that it failed, the main process that it was cancelled; that comes first,
+    whatever befalls the database.
     """
     if _is_killed(runs):
         return Truth(frozenset({"cancelled", "failed"}), watched.revoked_at)
-    heeded = [line["at"] for line in oracle.events(watched.bar_id, "revoked")]
-    if not heeded:
-        return NOT_YET
-    is_held_up = bool(runs) and faults.held_up_until(heeded[0]) > heeded[0]
-    either = frozenset({"failed"}) if is_held_up else frozenset()
-    return Truth(frozenset({"cancelled"}) | either, watched.revoked_at)
+    heeded = oracle.events(watched.bar_id, "revoked")
+    return Truth(frozenset({"cancelled"}), watched.revoked_at) if heeded else NOT_YET
 
 
 def _of_broken_chain(watched: Watched, oracle: Oracle) -> Truth:

@@ -189,6 +189,30 @@ def test_outage_of_the_database_is_survived(
 
 
 @pytest.mark.usefixtures("needs_thread")
+def test_task_that_is_revoked_during_an_outage_is_cancelled(
+    start_worker: StartWorker, gate: Path, proxy: Proxy, seen: SeenFunction
+) -> None:
+    worker = start_worker(concurrency=1, env={"DATABASE_URL": proxy.url})
+    page = worker.page("run_until", str(gate)).wait_for_percent("25.0")
+
+    proxy.cut()
+    worker.app.control.revoke(page.task_id, terminate=True)
+    wait_until(
+        lambda: re.search(r"MainProcess\] The progress .* could not be written", worker.output()),
+        "the main process has failed to say so",
+        worker,
+    )
+    # A little before the child may speak, which has not failed yet. The main process has, and is
+    # in one of its pauses.
+    wait_for_seconds(1.7)
+    proxy.mend()
+    wait_until(lambda: row(page.task_id).is_ended, "the row says how it ended", worker)
+    page.wait_for("cancelled")
+
+    seen("revoke(terminate), database away for 2 s", page)
+
+
+@pytest.mark.usefixtures("needs_thread")
 def test_hanging_database_holds_no_task_for_long(
     start_worker: StartWorker, gate: Path, proxy: Proxy, seen: SeenFunction
 ) -> None:
@@ -213,7 +237,7 @@ def test_end_outlives_a_database_that_is_read_only(
     start_worker: StartWorker, gate: Path, seen: SeenFunction
 ) -> None:
     worker = start_worker(concurrency=1)
-    page = worker.page("run_until", str(gate)).wait_for_percent("25.0")
+    page = worker.page("work_without_queries", str(gate)).wait_for_percent("25.0")
 
     with read_only():
         gate.touch()

@@ -797,6 +797,121 @@ def test_drain_gives_up_in_a_long_outage(background, spy, monkeypatch, caplog):
     assert (before, progress_of("kelp")) == (0, 7)
 
 
+# What one process has to say only if another does not.
+
+
+@pytest.fixture
+def end_of_outage(spy, monkeypatch) -> Callable[[str, int], None]:
+    """Refuse all writes; return a function that says after which of them that is over."""
+    spy.error = OperationalError("gone")
+    saw = spy.saw
+
+    def end_of_outage(name: str, times: int) -> None:
+        def seen(seen_name: str, task_id: str) -> None:
+            try:
+                saw(seen_name, task_id)
+            finally:
+                if spy.count(name) == times:
+                    spy.error = None
+
+        monkeypatch.setattr(spy, "saw", seen)
+
+    return end_of_outage
+
+
+@pytest.fixture
+def other_process(background) -> Iterator[module.Writer]:
+    """The thread of another process, at least in that it knows nothing of this one."""
+    writer = module.Writer()
+    yield writer
+    writer.drain()
+
+
+def failed_elsewhere() -> Report:
+    """Return what a child says of a run that was broken off."""
+    report = Report(task_id="kelp", attempt=1, in_background=True)
+    report.end(Outcome(State.FAILED, overrule=True))
+    return report
+
+
+def cancelled() -> Report:
+    """Return what the main process says of it."""
+    report = Report(task_id="kelp", in_background=True)
+    report.end(Outcome(State.CANCELLED))
+    return report
+
+
+@pytest.mark.parametrize(("attempts", "short_pauses_for"), [(3, 60), (4, 0)])
+def test_put_off_end_leaves_the_first_word_to_who_has_been_failing(
+    background,
+    other_process,
+    spy,
+    end_of_outage,
+    monkeypatch,
+    settings,
+    attempts,
+    short_pauses_for,
+):
+    settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.1
+    rows.create(task_id="kelp", attempt=1, total=10)
+    states_written = []
+    end = TaskProgressQuerySet.end
+
+    def noted(self, task_id, attempt, state, *args, **kwargs):
+        is_written = end(self, task_id, attempt, state, *args, **kwargs)
+        states_written.append((state, is_written))
+        return is_written
+
+    monkeypatch.setattr(TaskProgressQuerySet, "end", noted)
+    end_of_outage("end", attempts)  # the child's own do not count: it only knocks
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "DRAIN", short_pauses_for)
+        other_process.watch(cancelled())
+        assert spy.wait_for("end", 2)
+        background.watch(failed_elsewhere(), later=0.4)
+
+        assert ended(background)
+    assert states_written == [(State.CANCELLED, True), (State.FAILED, False)]
+
+
+def test_put_off_end_is_written_if_nobody_else_says_anything(background, spy):
+    rows.create(task_id="kelp", attempt=1, total=10)
+
+    background.watch(failed_elsewhere(), later=0.01)
+
+    assert ended(background)
+    assert rows.get().state == State.FAILED
+
+
+def test_put_off_end_is_put_off_anew_by_an_outage(background, spy, monkeypatch, caplog):
+    rows.create(task_id="kelp", attempt=1, total=10)
+    background.watch(failed_elsewhere(), later=0.1)
+    assert spy.wait_for("save_changes", 1)
+
+    spy.error = OperationalError("gone")
+    assert until(lambda: caplog.records)
+    spy.calls.clear()
+    spy.error = None
+
+    assert ended(background)
+    assert rows.get().state == State.FAILED
+    assert spy.calls[0] == ("save_changes", "kelp")
+
+
+def test_drain_writes_a_put_off_end_once_the_database_is_back(
+    background, end_of_outage, monkeypatch, caplog
+):
+    monkeypatch.setattr(module, "DRAIN", 1.0)
+    rows.create(task_id="kelp", attempt=1, total=10)
+    end_of_outage("save_changes", 3)
+    background.watch(failed_elsewhere(), later=1.5)
+
+    background.drain()
+
+    assert rows.get().state == State.FAILED
+
+
 @pytest.mark.parametrize("signal", [signals.worker_process_shutdown, signals.worker_shutdown])
 def test_shutdown_of_worker_or_child_drains(background, signal):
     report = started()
