@@ -11,9 +11,9 @@ from django.db import IntegrityError, connections, models, router, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce, Least
 
-from progress_widget.clock import NOW, converted, offset
+from progress_widget.clock import NOW, offset
 from progress_widget.conf import conf
-from progress_widget.statements import inserting, selecting
+from progress_widget.statements import inserting, select
 from progress_widget.states import ENDED, State
 from progress_widget.texts import COMPLETE
 
@@ -246,12 +246,9 @@ class TaskProgressManager(_Manager["TaskProgress"]):
         """
         wanted = {task_id: str(task_id) for task_id in task_ids}
         alias = self._db or router.db_for_write(self.model)
-        connection = connections[alias]
-        sql = selecting(self.model, alias, len(wanted), offset(connection))
         found: dict[str, TaskProgress] = {}
-        now = None
-        for row in self.raw(sql, list(wanted.values()), using=alias) if wanted else ():
-            now = row.now = now or converted(row.now, connection)
+        for row, now in select(self.model, alias, list(wanted.values())) if wanted else ():
+            row.now = now
             found[row.task_id] = row
         return {
             task_id: found.get(text) or self.model(task_id=text, state=State.WAITING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import get_language, gettext
@@ -52,12 +53,21 @@ def numbers_of(row: TaskProgress) -> str:
     """Return how much of how much, where that says more than the percentage."""
     if row.total == 100 or not row.progress:
         return ""
-    progress = _formatted(row.progress)
-    if row.total is None:
-        return progress
+    return _numbers(row.progress, row.total, get_language(), settings.USE_THOUSAND_SEPARATOR)
+
+
+@lru_cache(maxsize=4096)
+def _numbers(progress: int, total: int | None, *where: object) -> str:
+    """Return what ``numbers_of()`` does; an unchanged bar asks again and again.
+
+    Args:
+        where: What it depends on besides.
+    """
+    if total is None:
+        return _formatted(progress)
     return gettext("%(progress)s of %(total)s") % {
-        "progress": progress,
-        "total": _formatted(row.total),
+        "progress": _formatted(progress),
+        "total": _formatted(total),
     }
 
 
