@@ -11,7 +11,7 @@ import gzip
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import unescape
 from io import BytesIO
@@ -81,7 +81,7 @@ Sizes = dict[str, tuple[int, int, int]]
 def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.site_settings"
     django.setup()
-    with throw_away_database(), celery_progress(POLLED) as others:
+    with throw_away_database(), celery_progress([POLLED]) as others:
         make_rows()
         gc.freeze()
         polls = measure_polls(others)
@@ -183,7 +183,9 @@ def log_in() -> str:
 
 
 @contextmanager
-def celery_progress(*numbers: int) -> Iterator[dict[str, Any]]:
+def celery_progress(
+    numbers: Iterable[int], on: Sequence[str] = ("Redis", "django-db")
+) -> Iterator[dict[str, Any]]:
     """Store celery-progress's state of these tasks, with an app for each result backend."""
     from celery import Celery
 
@@ -193,7 +195,7 @@ def celery_progress(*numbers: int) -> Iterator[dict[str, Any]]:
     apps = {
         name: Celery("benchmarks", backend=url, set_as_current=False)
         for name, url in backends.items()
-        if url
+        if url and name in on
     }
     news = {"pending": False, "current": 430, "total": 1000, "percent": 43.0, "description": "Imp"}
     stored = [(app, task_id(number)) for app in apps.values() for number in numbers]
