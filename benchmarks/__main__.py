@@ -3,8 +3,8 @@
 ``python -m benchmarks`` prints it and writes it to docs/benchmarks.md.
 
 What reporting costs is measured by one task in one process of a real worker, on a database created
-for it; the rest by ``benchmarks.polls``. DATABASE_URL and RABBITMQ_URL (else SQLite) and REDIS_URL
-(else files) name servers.
+for it; the rest by ``benchmarks.polls``, ``hundred`` and ``viewers``. DATABASE_URL and
+RABBITMQ_URL (else SQLite) and REDIS_URL (else files) name servers.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import django
 from django.db import connection
 
-from benchmarks import short
+from benchmarks import reporting, short
 from benchmarks.common import as_ratio, throw_away_database, verdict, versions
 from benchmarks.counting import can_count, difference, statistics
+from benchmarks.workers import worker
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 OTHERS = ("tqdm", "celery-progress", "django-celery-progressbar")
 OLD = "django-celery-progressbar, update()"
-PATIENCE = 300.0
 ORDINARY = 100
 
 Times = dict[str, float]
@@ -49,58 +48,26 @@ while all contestants are measured, including tqdm.
 
 
 def main() -> None:
-    of_polls = section_of_polls()
+    of_polls = [section_of(name) for name in ("polls", "hundred", "viewers")]
     with tempfile.TemporaryDirectory(prefix="") as folder:
         os.environ["PROGRESS_BENCH_FOLDER"] = folder
         os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
         django.setup()
-        with throw_away_database(), worker(Path(folder)) as ask:
-            times = ask("measure")
-            counted = queries_of_ordinary_tasks(ask)
-            of_short = short.section(Path(folder), results_in())
-            text = report(times, counted, of_short, of_polls)
+        with throw_away_database():
+            with worker(Path(folder)) as ask:
+                times = ask("measure")
+                counted = queries_of_ordinary_tasks(ask)
+                of_short = short.section(Path(folder), results_in())
+            of_many = reporting.section(Path(folder))
+            text = report(times, counted, of_short, of_many, of_polls)
     print(text)
     PAGE.write_text(text, encoding="utf-8")
 
 
-def section_of_polls() -> str:
-    """Measure polls and pages, in a process with its own settings."""
-    command = [sys.executable, "-m", "benchmarks.polls", "--section"]
+def section_of(name: str) -> str:
+    """Measure what one module does, in a process with its own settings."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--section"]
     return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
-
-
-@contextmanager
-def worker(folder: Path) -> Iterator[Callable[..., Any]]:
-    """Start a worker, and yield a function that has it run tasks and returns the first result."""
-    from benchmarks import tasks
-    from benchmarks.app import app
-
-    def ask(name: str, *each: tuple[Any, ...]) -> Any:
-        task = getattr(tasks, name)
-        sent = [task.apply_async(args) for args in each or [()]]
-        answers = [result.get(timeout=PATIENCE, propagate=name != "ordinary") for result in sent]
-        for result in sent:
-            result.forget()
-        return answers[0]
-
-    app.set_default()
-    command = "celery -A benchmarks.app worker --concurrency 1 --without-gossip --without-mingle"
-    with open(folder / "log", "w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command.split(), "--loglevel", "WARNING"],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield ask
-    except Exception:
-        print((folder / "log").read_text(), file=sys.stderr)
-        raise
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
-        with app.connection_for_write() as broker:
-            broker.default_channel.queue_delete(app.conf.task_default_queue)
 
 
 def queries_of_ordinary_tasks(ask: Callable[..., Any]) -> str:
@@ -128,7 +95,7 @@ def results_in() -> str:
     return "Redis" if app.conf.result_backend.startswith("redis") else "files"
 
 
-def report(times: Times, counted: str, of_short: str, of_polls: str) -> str:
+def report(times: Times, counted: str, of_short: str, of_many: str, of_polls: list[str]) -> str:
     """Return the page."""
     from benchmarks import tasks
 
@@ -150,7 +117,8 @@ def report(times: Times, counted: str, of_short: str, of_polls: str) -> str:
         METHOD.format(
             results=results_in(), repetitions=tasks.REPETITIONS, fast=tasks.FAST, slow=tasks.SLOW
         ),
-        of_polls,
+        of_many,
+        *of_polls,
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

@@ -1,4 +1,4 @@
-"""What both benchmarks need."""
+"""What all benchmarks need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL's own statistics say of some work: its sessions and transactions."""
+"""What PostgreSQL's own statistics say of some work: its sessions, transactions and updates."""
 
 from __future__ import annotations
 
@@ -56,3 +56,37 @@ def statistics() -> Iterator[Callable[[], tuple[int, int]]]:
             )
 
         yield count
+
+
+def updates_added(table: str, work: Callable[[], Any]) -> tuple[int, int]:
+    """Return how many updates some work makes of a table, and how many of them are heap-only.
+
+    Args:
+        work: When it returns, whatever has made them has given up its connection.
+    """
+    before = _updates_of(table)
+    work()
+    after = _updates_of(table)
+    return after[0] - before[0], after[1] - before[1]
+
+
+def _updates_of(table: str) -> tuple[int, int]:
+    with connection.cursor() as cursor:
+
+        def ask(sql: str, *values: str) -> tuple[int, ...]:
+            cursor.execute(sql, values)
+            return cursor.fetchone()
+
+        deadline = time.monotonic() + PATIENCE
+        others = (
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+            " and backend_type = 'client backend'"
+        )
+        while ask(others) != (0,):
+            if time.monotonic() > deadline:
+                raise TimeoutError("A connection to the database is still open")
+            time.sleep(0.1)
+        return ask(
+            "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = %s", table
+        )

@@ -11,7 +11,7 @@ import gzip
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import unescape
 from io import BytesIO
@@ -81,7 +81,7 @@ Sizes = dict[str, tuple[int, int, int]]
 def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.site_settings"
     django.setup()
-    with throw_away_database(), celery_progress() as others:
+    with throw_away_database(), celery_progress([POLLED]) as others:
         make_rows()
         gc.freeze()
         polls = measure_polls(others)
@@ -103,9 +103,16 @@ class Site:
 
     def get(self, url: str, cookie: str = "") -> HttpResponse:
         """Return the answer to a GET as htmx sends it."""
+        return self._answer("GET", url, cookie)
+
+    def post(self, url: str, body: bytes) -> HttpResponse:
+        """Return the answer to a POST as the package's script sends it."""
+        return self._answer("POST", url, body=body)
+
+    def _answer(self, method: str, url: str, cookie: str = "", body: bytes = b"") -> HttpResponse:
         path, _, query = url.partition("?")
         environ = {
-            "REQUEST_METHOD": "GET",
+            "REQUEST_METHOD": method,
             "SCRIPT_NAME": "",
             "PATH_INFO": path,
             "QUERY_STRING": query,
@@ -115,8 +122,10 @@ class Site:
             "HTTP_HOST": "localhost:8000",
             "HTTP_HX_REQUEST": "true",
             "HTTP_COOKIE": cookie,
+            "CONTENT_TYPE": "text/plain;charset=UTF-8" if body else "",
+            "CONTENT_LENGTH": str(len(body)) if body else "",
             "wsgi.url_scheme": "http",
-            "wsgi.input": BytesIO(),
+            "wsgi.input": BytesIO(body),
         }
         return self.handler.get_response(WSGIRequest(environ))
 
@@ -129,8 +138,12 @@ class Site:
 
     def poll_url(self, cookie: str = "") -> str:
         """Return the URL that the bar of the polled task would poll next."""
-        content = self.get(f"/page/one/{POLLED}/", cookie).content.decode()
-        return unescape(re.search(r'hx-get="([^"]+)"', content)[1])
+        return self.poll_urls(f"/page/one/{POLLED}/", cookie)[0]
+
+    def poll_urls(self, page: str, cookie: str = "") -> list[str]:
+        """Return the URLs that the bars of a page would poll next."""
+        content = self.get(page, cookie).content.decode()
+        return [unescape(url) for url in re.findall(r'hx-get="([^"]+)"', content)]
 
 
 def make_rows() -> None:
@@ -170,8 +183,10 @@ def log_in() -> str:
 
 
 @contextmanager
-def celery_progress() -> Iterator[dict[str, Any]]:
-    """Store celery-progress's state of the polled task, with an app for each result backend."""
+def celery_progress(
+    numbers: Iterable[int], on: Sequence[str] = ("Redis", "django-db")
+) -> Iterator[dict[str, Any]]:
+    """Store celery-progress's state of these tasks, with an app for each result backend."""
     from celery import Celery
 
     from benchmarks.site_urls import task_id
@@ -180,16 +195,17 @@ def celery_progress() -> Iterator[dict[str, Any]]:
     apps = {
         name: Celery("benchmarks", backend=url, set_as_current=False)
         for name, url in backends.items()
-        if url
+        if url and name in on
     }
     news = {"pending": False, "current": 430, "total": 1000, "percent": 43.0, "description": "Imp"}
-    for app in apps.values():
-        app.backend.store_result(task_id(POLLED), news, "PROGRESS")
+    stored = [(app, task_id(number)) for app in apps.values() for number in numbers]
+    for app, each in stored:
+        app.backend.store_result(each, news, "PROGRESS")
     try:
         yield apps
     finally:
-        for app in apps.values():
-            app.backend.forget(task_id(POLLED))
+        for app, each in stored:
+            app.backend.forget(each)
 
 
 # Measuring

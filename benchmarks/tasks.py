@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from time import monotonic_ns, perf_counter_ns, sleep
+from time import (
+    clock_gettime,
+    monotonic_ns,
+    perf_counter,
+    perf_counter_ns,
+    pthread_getcpuclockid,
+    sleep,
+)
 from typing import Any, TextIO
 from uuid import uuid4
 
 from celery import Task, current_app, shared_task
 from celery_progress.backend import ProgressRecorder
+from django.db.backends.signals import connection_created
 from django.test import override_settings
 from django_celery_progressbar.bars import ProgressBar as OldBar
 from django_celery_results.backends import DatabaseBackend
@@ -112,6 +121,50 @@ def measure(self: Task) -> dict[str, float]:
                 best[name] = min(spent, best.get(name, spent))
     bare = best["bare loop"]
     return {name: spent if name == "bare loop" else spent - bare for name, spent in best.items()}
+
+
+@shared_task(bind=True)
+def report_many(self: Task, count: int, seconds: float, pause: float) -> dict[str, float]:
+    """Let many bars report, and return what their thread did meanwhile.
+
+    Args:
+        pause: Seconds for which the task waits, as for a network, after each report of all bars.
+    """
+    updates = count_updates()
+    bars = [ProgressBar(uuid4(), total=10**9) for _ in range(count)]
+    # What they report is written by one thread; nobody else may ask it for its time.
+    [thread] = [each for each in threading.enumerate() if each.name == "progress_widget"]
+    clock = pthread_getcpuclockid(thread.ident)
+    before = len(updates), clock_gettime(clock), perf_counter()
+    rounds = 0
+    while perf_counter() < before[2] + seconds:
+        rounds += 1
+        for bar in bars:
+            bar.advance()
+        sleep(pause)
+    after = len(updates), clock_gettime(clock), perf_counter()
+    written, worked, passed = (one - other for one, other in zip(after, before, strict=True))
+    return {
+        "reports": rounds * count / passed,
+        "updates": written / passed,
+        "work": worked / passed,
+    }
+
+
+def count_updates() -> list[None]:
+    """Return a list that grows with each UPDATE on a connection that is yet to be opened."""
+    updates: list[None] = []
+
+    def count(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if sql.startswith("UPDATE"):
+            updates.append(None)
+        return execute(sql, *rest)
+
+    def observe(connection: Any, **_: Any) -> None:
+        connection.execute_wrappers.append(count)
+
+    connection_created.connect(observe, weak=False)
+    return updates
 
 
 @shared_task
