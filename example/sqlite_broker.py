@@ -13,11 +13,14 @@ deleted by one reader only. Importing this module makes Celery understand ``sqli
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from json import dumps, loads
 from pathlib import Path
 from queue import Empty
+from threading import RLock
 from typing import Any
 from urllib.parse import quote
 
@@ -44,6 +47,13 @@ BROADCAST = """
 INSERT INTO message (queue, payload) SELECT DISTINCT queue, ? FROM binding WHERE exchange = ?
 """
 
+# Held by each operation. One thread of a worker consumes, another forks children: a child would
+# inherit SQLite's own locks as they are at that moment, and hang at its first query.
+quiet = RLock()
+os.register_at_fork(
+    before=quiet.acquire, after_in_parent=quiet.release, after_in_child=quiet.release
+)
+
 
 def url(folder: Path) -> str:
     """Return the URL of the broker whose file is in this folder."""
@@ -57,24 +67,26 @@ class Channel(virtual.Channel):
         super().__init__(connection, **options)
         self.path = connection.client.virtual_host
         self.temporary: set[str] = set()
-        with closing(self.connect()) as database:
+        with self.opened() as database:
             database.executescript(TABLES)
 
-    def connect(self) -> sqlite3.Connection:
+    @contextmanager
+    def opened(self) -> Iterator[sqlite3.Connection]:
         """Open the file for one operation, so that nothing is open in a fork or another thread."""
-        database = sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None)
-        # Even so, what is written survives the end of any process; it need not survive a crash of
-        # the machine.
-        database.execute("PRAGMA synchronous = OFF")
-        return database
+        options: dict[str, Any] = {"timeout": LOCK_SECONDS, "isolation_level": None}
+        with quiet, closing(sqlite3.connect(self.path, **options)) as database:
+            # Even so, what is written survives the end of any process; it need not survive a crash
+            # of the machine.
+            database.execute("PRAGMA synchronous = OFF")
+            yield database
 
     def read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with closing(self.connect()) as database:
+        with self.opened() as database:
             return database.execute(sql, values).fetchall()
 
     def change(self, sql: str, *values: Any) -> int:
         """Run a statement that commits itself; return how many rows it changed."""
-        with closing(self.connect()) as database:
+        with self.opened() as database:
             return database.execute(sql, values).rowcount
 
     def _put(self, queue: str, message: Any, **options: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import warnings
@@ -39,6 +38,7 @@ from progress_widget.writing.flushing import flush
 from progress_widget.writing.reports import Outcome, Report
 from progress_widget.writing.values import Assigned
 from tests.celery import app
+from tests.forks import holds_in_a_forked_child
 
 pytestmark = pytest.mark.django_db(transaction=True)
 rows = TaskProgress.objects
@@ -920,16 +920,6 @@ def test_shutdown_of_worker_or_child_drains(background, signal):
     signal.send(sender=None)
 
     assert progress_of("kelp") == 7
-
-
-def holds_in_a_forked_child(condition: Callable[[], bool]) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads are what this is about
-        child = os.fork()
-    if child == 0:
-        os._exit(0 if condition() else 1)
-    _, code = os.waitpid(child, 0)
-    return code == 0
 
 
 def test_forked_child_has_a_writer_of_its_own(background):
