@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 class TaskProgressQuerySet(Lookups):
     """Every write of rows. A write names its attempt, so an old run changes nothing."""
 
-    def start(self, task_id: str, *, total: int | None, step: str, new_attempt: bool) -> int:
+    def start(
+        self, task_id: str, *, total: int | None, step: str, new_attempt: bool, label: str = ""
+    ) -> int:
         """Start the row, or start it over.
 
         Args:
             total: None means unknown.
             new_attempt: Whether this is another run by a queue; these are counted.
+            label: "" leaves that of a row that is there as it is.
 
         Returns:
             The attempt that all later writes must name.
@@ -42,7 +45,11 @@ class TaskProgressQuerySet(Lookups):
             "started_at": NOW,
             "updated_at": NOW,
             "finished_at": None,
+            "failed": 0,
+            "seen_at": None,
         }
+        if label:
+            anew["label"] = label
         made = {"task_id": task_id, "attempt": int(new_attempt), "created_at": NOW} | anew
         self._for_write = True
         features = connections[self.db].features

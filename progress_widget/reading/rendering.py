@@ -21,7 +21,7 @@ from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 
-from progress_widget.models import TASK_ID_LENGTH, TaskProgress
+from progress_widget.models import LABEL_LENGTH, TASK_ID_LENGTH, TaskProgress
 from progress_widget.reading import tickets
 from progress_widget.reading.access import may_show, user_of
 from progress_widget.reading.fragments import Fragment, in_language, refusal
@@ -31,7 +31,6 @@ from progress_widget.states import State
 from progress_widget.texts import NO_STYLESHEET, PROGRESS, REFRESH, cropped
 
 TEMPLATE = "progress_widget/progressbar.html"
-LABEL_LENGTH = 255
 
 # A bar within {% progressbars %}: its key, a blank bar, and its key again.
 STAND_IN = re.compile(r"<!--(p[0-9A-Za-z_-]{6})-->[^<]*(?:<(?!!--/\1-->)[^<]*)*<!--/\1-->")

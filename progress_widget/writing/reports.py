@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from progress_widget.exceptions import OutOfRange
 from progress_widget.models import MAX_NUMBER, TaskProgress
 from progress_widget.states import State
-from progress_widget.texts import COMPLETE
 from progress_widget.writing.contexts import Context, context_here
+from progress_widget.writing.snapshots import Snapshot
 from progress_widget.writing.values import Assigned
 
 
@@ -27,57 +27,6 @@ class Outcome(NamedTuple):
     """Seconds until the next attempt, if there is one."""
 
 
-class Snapshot(NamedTuple):
-    """All that a handle reports, at one moment."""
-
-    reached: tuple[int, int]
-    """The progress that was assigned last, and the sum of what had been added by then.
-
-    Compared by identity, like Assigned. It is a bare tuple since track() makes one for each item:
-    that takes 25 ns, an instance of a class 110.
-    """
-
-    added: int
-    """The sum of what has been added."""
-
-    total: Assigned[int | None]
-    step: Assigned[str]
-
-    @property
-    def progress(self) -> int:
-        """The progress as the handle knows it, within the total."""
-        total = self.total.value
-        return self._unclamped if total is None else min(self._unclamped, total)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether more has been added than the total allows."""
-        return self.progress < self._unclamped
-
-    @property
-    def _unclamped(self) -> int:
-        progress, added_by_then = self.reached
-        return progress + self.added - added_by_then
-
-    def at_the_end(self) -> Snapshot:
-        """Return what a handle knows once its task has succeeded."""
-        total = self.progress if self.total.value is None else self.total.value
-        return Snapshot((total, 0), 0, Assigned(total), Assigned(COMPLETE))
-
-    def changes_since(self, earlier: Snapshot) -> dict[str, Any]:
-        """Return what is new to a row that knows the earlier one, as save_changes() takes it."""
-        changes: dict[str, Any] = {}
-        if self.reached is not earlier.reached:
-            changes["progress"] = self.progress
-        elif self.added != earlier.added:
-            changes["added"] = self.added - earlier.added
-        if self.total is not earlier.total:
-            changes["total"] = self.total.value
-        if self.step is not earlier.step:
-            changes["step"] = self.step.value
-        return changes
-
-
 @dataclass(eq=False, kw_only=True)
 class Report:
     """What one handle has to tell its row."""
@@ -89,6 +38,9 @@ class Report:
 
     is_new_attempt: bool = False
     """Whether the start counts as an attempt; without a start, the end does."""
+
+    label: str = ""
+    """What the task is, written with the start; "" leaves that of a row that is there."""
 
     attempt: int | None = None
     """The attempt that writes have to name.

@@ -100,7 +100,11 @@ def _start(report: Report) -> None:
     total, step = report.total, report.step
     with _writing(report) as rows:
         report.attempt = rows.start(
-            report.task_id, total=total.value, step=step.value, new_attempt=report.is_new_attempt
+            report.task_id,
+            total=total.value,
+            step=step.value,
+            label=report.label,
+            new_attempt=report.is_new_attempt,
         )
     report.written = report.written._replace(total=total, step=step)
 
@@ -149,6 +153,7 @@ def _restore(report: Report) -> None:
     with suppress(IntegrityError), _writing(report) as rows:  # another may restore it first
         rows.create(
             task_id=report.task_id,
+            label=report.label,
             attempt=report.attempt or 0,
             total=snapshot.total.value,
             progress=snapshot.progress,
