@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, connections, models, router, transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, Value, When
+from django.utils import timezone
 
 from progress_widget.assignments import changed, from_now, total_at_the_end
 from progress_widget.clock import NOW, converted, offset
@@ -93,6 +94,49 @@ class TaskProgressQuerySet(Lookups):
             )
             [attempt] = cursor.fetchone()
         return int(attempt)
+
+    def begin(self, task_id: str) -> int | None:
+        """Note that a run of a task has begun whose row is there, and which may make no bar.
+
+        The first run leaves what the row counts: its subtasks may have reported to it already.
+
+        Returns:
+            The attempt, or None if there is no row.
+        """
+        self._for_write = True
+        is_first = Q(attempt=0)
+        rows = self.filter(task_id=task_id)
+        is_there = rows.update(
+            progress=Case(When(is_first, then=F("progress")), default=Value(0)),
+            step=Case(When(is_first, then=F("step")), default=Value("")),
+            state=State.RUNNING,
+            message="",
+            started_at=NOW,
+            updated_at=NOW,
+            finished_at=None,
+            # Last, since MySQL reads what an earlier assignment has left.
+            attempt=F("attempt") + 1,
+        )
+        return int(rows.values_list("attempt", flat=True).get()) if is_there else None
+
+    def announce(self, task_id: str, *, is_new: bool, **known: Any) -> tuple[TaskProgress, bool]:
+        """Make the row of a task that is about to be published.
+
+        Args:
+            is_new: Whether nobody can have made a row with this id.
+            known: What the row says.
+
+        Returns:
+            The row, and whether it has been made now. Its times are this process's.
+        """
+        known |= {"state": State.WAITING, "created_at": NOW, "updated_at": NOW}
+        if is_new:
+            row, is_made = self.create(task_id=task_id, **known), True
+        else:
+            row, is_made = self.get_or_create(task_id=task_id, defaults=known)
+        if is_made:
+            row.created_at = row.updated_at = timezone.now()
+        return row, is_made
 
     def save_changes(self, task_id: str, attempt: int | None, changes: Mapping[str, Any]) -> bool:
         """Write what has changed, unless the row has ended or belongs to a later attempt.

@@ -100,7 +100,7 @@ class Writer:
             watch = self._watch(report)
             if later:
                 watch.tried_at = monotonic() + later - conf.write_interval
-        if report.is_pending and not later:
+        if report.is_pending:  # even if later: the thread may be asleep for LINGER
             self.wake.set()
 
     def flush(self, reports: list[Report]) -> None:

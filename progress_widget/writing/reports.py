@@ -36,6 +36,18 @@ class Report:
     starts: bool = False
     """Whether the handle starts the row; one from ``get()`` only finds it."""
 
+    begins: bool = False
+    """Whether it only notes that a run has begun whose row is there: that of ``start_task()``."""
+
+    is_first_run: bool = False
+    """Whether the task has not been run before."""
+
+    is_awaiting: bool = False
+    """Whether its row was not there yet; it is looked for again with each heartbeat."""
+
+    takes_over: Report | None = None
+    """The report that notes the beginning of the run, until the run makes this bar."""
+
     is_new_attempt: bool = False
     """Whether the start counts as an attempt; without a start, the end does."""
 
@@ -90,10 +102,13 @@ class Report:
 
     @classmethod
     def found(cls, row: TaskProgress, *, in_background: bool) -> Report:
-        """Return the report of a handle that has found a row and has nothing to tell it yet."""
+        """Return the report of a handle that has found a row and has nothing to tell it yet.
+
+        One that is waiting belongs to no attempt: its task will begin one.
+        """
         return cls(
             task_id=row.task_id,
-            attempt=row.attempt,
+            attempt=None if row.state == State.WAITING else row.attempt,
             in_background=in_background,
             reached=(row.progress, 0),
             total=Assigned(row.total),
@@ -110,11 +125,23 @@ class Report:
         return self.attempt is not None or not self.starts
 
     @property
+    def is_to_begin(self) -> bool:
+        """Whether the row does not know of the run yet."""
+        return self.begins and self.attempt is None and not self.is_fenced
+
+    @property
+    def counts_attempt(self) -> bool:
+        """Whether the start has to count the attempt: nobody has noted the run's beginning."""
+        is_counted = self.takes_over is not None and self.takes_over.attempt is not None
+        return self.is_new_attempt and not is_counted
+
+    @property
     def is_pending(self) -> bool:
         """Whether something still has to be written."""
         if self.outcome is not None:
             return True
-        has_changes = not self.is_started or bool(self.snapshot().changes_since(self.written))
+        is_new = not self.is_started or (self.is_to_begin and not self.is_awaiting)
+        has_changes = is_new or bool(self.snapshot().changes_since(self.written))
         return has_changes and not self.is_fenced
 
     def reach(self, progress: int) -> bool:
@@ -201,7 +228,7 @@ class Report:
         if not self.is_started or not snapshot.changes_since(self.written):
             self.outcome = None
         self.written = snapshot
-        self.is_fenced = self.is_fenced or not self.is_started
+        self.is_fenced = self.is_fenced or not self.is_started or self.is_to_begin
 
 
 def in_order(reports: Iterable[Report]) -> list[Report]:
