@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from copy import copy
 from datetime import timedelta
 
+from django.db import router
+from django.db.models import Model
 from django.utils import timezone
 
 from progress_widget import queues
 from progress_widget.conf import conf
+from progress_widget.lookups import reference_to
 from progress_widget.models import TaskProgress, has_heartbeat
 from progress_widget.reading.fragments import Fragment, Version, fragment_of, in_language
 from progress_widget.reading.moments import Moment, is_worth_asking, may_have_failed
@@ -22,6 +25,16 @@ def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
     rows = TaskProgress.objects.for_tasks(ticket.task_id for ticket, _ in polls)
     here = present()
     return [shown_of(rows[ticket.task_id], ticket, here, shown=shown) for ticket, shown in polls]
+
+
+def newest_about(things: Sequence[Model]) -> list[TaskProgress | None]:
+    """Return the newest row about each object, in one query; None where there is none."""
+    saved = [thing for thing in things if thing.pk is not None]
+    if not saved:
+        return [None] * len(things)
+    alias = router.db_for_write(TaskProgress)
+    found = TaskProgress.objects.using(alias).newest_about(saved)
+    return [None if thing.pk is None else found.get(reference_to(thing)) for thing in things]
 
 
 def shown_of(

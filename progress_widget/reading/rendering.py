@@ -6,11 +6,12 @@ import re
 import secrets
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db.models import Model
 from django.http import HttpRequest
 from django.template import TemplateDoesNotExist
 from django.template.backends.django import DjangoTemplates
@@ -21,11 +22,12 @@ from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 
-from progress_widget.models import LABEL_LENGTH, TASK_ID_LENGTH, TaskProgress
+from progress_widget.models import LABEL_LENGTH, TaskProgress
 from progress_widget.reading import tickets
 from progress_widget.reading.access import may_show, user_of
 from progress_widget.reading.fragments import Fragment, in_language, refusal
-from progress_widget.reading.polling import look_up, present, shown_of
+from progress_widget.reading.polling import look_up, newest_about, present, shown_of
+from progress_widget.reading.subjects import is_object, milliseconds_of, task_id_of
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
 from progress_widget.texts import NO_STYLESHEET, PROGRESS, REFRESH, cropped
@@ -49,7 +51,8 @@ def progressbar(
 
     Args:
         task: A task id, a row, a bar, an ``AsyncResult`` or anything else with a ``task_id`` or an
-            ``id``. None and "" render nothing.
+            ``id``. Of another model's instance, the newest task that is about it. None, "" and an
+            instance that no task is about render nothing.
         request: Its user is the one that the bar is bound to; None means nobody.
         label: What the task is, for people; "" means the row's label.
         interval: Seconds between two polls; None means POLL_INTERVAL.
@@ -58,6 +61,10 @@ def progressbar(
     Raises:
         ValueError: The interval is not a positive number.
     """
+    if is_object(task):
+        options: dict[str, Any] = {"request": request, "label": label}
+        options |= {"interval": interval, "template": template}
+        return _about(task, partial(progressbar, **options))
     task_id = task_id_of(task)
     if not task_id:
         return SafeString("")
@@ -67,7 +74,7 @@ def progressbar(
         label=cropped(label or "", LABEL_LENGTH),
         template="" if template == TEMPLATE else template,
         language=get_language() or "",
-        interval_ms=None if interval is None else _milliseconds(interval),
+        interval_ms=None if interval is None else milliseconds_of(interval),
         rendered_at=int(timezone.now().timestamp()),
     )
     if not may_show(request, ticket):
@@ -80,6 +87,14 @@ def progressbar(
         return gathered.stand_in(ticket, token)
     [fragment] = look_up([(ticket, None)])
     return _on_page(fragment, ticket, token)
+
+
+def _about(thing: Model, draw: Callable[[TaskProgress | None], SafeString]) -> SafeString:
+    gathered = _gathered.get()
+    if gathered is not None:
+        return gathered.stand_in_about(thing, draw)
+    [row] = newest_about([thing])
+    return draw(row)
 
 
 def progressbars(content: Callable[[], SafeString]) -> SafeString:
@@ -98,9 +113,15 @@ def progressbars(content: Callable[[], SafeString]) -> SafeString:
         _gathered.reset(outside)
     fragments = look_up([(ticket, None) for ticket, _ in gathered.bars.values()])
     shown = dict(zip(gathered.bars, fragments, strict=True))
+    rows = newest_about([thing for thing, *_ in gathered.about.values()])
+    newest = dict(zip(gathered.about, rows, strict=True))
 
     def drawn(found: re.Match[str]) -> str:
         key = found[1]
+        if key in newest:
+            _, draw, language = gathered.about[key]
+            with in_language(language):
+                return draw(newest[key])
         return _on_page(shown[key], *gathered.bars[key]) if key in shown else found[0]
 
     return SafeString(STAND_IN.sub(drawn, html))
@@ -113,6 +134,9 @@ class Gathered:
         self.bars: dict[str, tuple[Ticket, str]] = {}
         """Each with its token, by the key of its stand-in."""
 
+        self.about: dict[str, tuple[Model, Callable[[TaskProgress | None], SafeString], str]] = {}
+        """The objects whose tasks are not known yet, each with what draws it and its language."""
+
         self._blanks: dict[str, str] = {}
 
     def stand_in(self, ticket: Ticket, token: str) -> SafeString:
@@ -120,6 +144,13 @@ class Gathered:
         self.bars[key] = ticket, token
         blank = self._blank(ticket.language).replace(TOKEN, token).replace(KEY, key)
         return SafeString(f"<!--{key}-->{blank}<!--/{key}-->")
+
+    def stand_in_about(
+        self, thing: Model, draw: Callable[[TaskProgress | None], SafeString]
+    ) -> SafeString:
+        key = new_key()
+        self.about[key] = thing, draw, get_language() or ""
+        return SafeString(f"<!--{key}--><!--/{key}-->")
 
     def _blank(self, language: str) -> str:
         """Return a bar that waits for its first poll; to render each would double the cost."""
@@ -214,15 +245,6 @@ def _poll_path(*where: object) -> tuple[str, str]:
     return start, end
 
 
-def task_id_of(task: Any) -> str:
-    """Return the task id of whatever a page may have in hand, or "" if there is none."""
-    for name in ("task_id", "id"):
-        if hasattr(task, name):
-            task = getattr(task, name)
-            break
-    return "" if task is None else cropped(task, TASK_ID_LENGTH)
-
-
 def new_key() -> str:
     """Return a key for one rendering, with which the ids of its elements begin."""
     return f"p{secrets.token_urlsafe(4)}"
@@ -231,13 +253,3 @@ def new_key() -> str:
 def valid_key(text: str) -> str:
     """Return the key that a poll sent, or a new one if that is none."""
     return text if re.fullmatch(r"p[0-9A-Za-z_-]{6}", text) else new_key()
-
-
-def _milliseconds(seconds: Any) -> int:
-    try:
-        milliseconds = round(float(seconds) * 1000)
-    except (TypeError, ValueError, OverflowError):
-        milliseconds = 0
-    if milliseconds < 1:
-        raise ValueError(f"interval must be a positive number of seconds, not {seconds!r}")
-    return milliseconds
