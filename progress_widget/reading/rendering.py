@@ -25,8 +25,8 @@ from django.utils.translation import get_language, gettext
 from progress_widget.models import LABEL_LENGTH, TaskProgress
 from progress_widget.reading import tickets
 from progress_widget.reading.access import may_show, user_of
-from progress_widget.reading.fragments import Fragment, in_language, refusal
-from progress_widget.reading.polling import look_up, newest_about, present, shown_of
+from progress_widget.reading.fragments import REFUSED, Fragment, in_language, refusal
+from progress_widget.reading.polling import Wanted, look_up, newest_about, present, shown_of
 from progress_widget.reading.subjects import is_object, milliseconds_of, task_id_of
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
@@ -81,11 +81,11 @@ def progressbar(
         return render(refusal(), new_key(), on_page=True)
     token = tickets.sign(ticket)
     if isinstance(task, TaskProgress):
-        return _on_page(shown_of(task, ticket, present()), ticket, token)
+        return _on_page(shown_of(task, Wanted(ticket, request), present()), ticket, token)
     gathered = _gathered.get()
     if gathered is not None:
-        return gathered.stand_in(ticket, token)
-    [fragment] = look_up([(ticket, None)])
+        return gathered.stand_in(Wanted(ticket, request), token)
+    [fragment] = look_up([Wanted(ticket, request)])
     return _on_page(fragment, ticket, token)
 
 
@@ -111,7 +111,7 @@ def progressbars(content: Callable[[], SafeString]) -> SafeString:
         html = content()
     finally:
         _gathered.reset(outside)
-    fragments = look_up([(ticket, None) for ticket, _ in gathered.bars.values()])
+    fragments = look_up([wanted for wanted, _ in gathered.bars.values()])
     shown = dict(zip(gathered.bars, fragments, strict=True))
     rows = newest_about([thing for thing, *_ in gathered.about.values()])
     newest = dict(zip(gathered.about, rows, strict=True))
@@ -122,7 +122,10 @@ def progressbars(content: Callable[[], SafeString]) -> SafeString:
             _, draw, language = gathered.about[key]
             with in_language(language):
                 return draw(newest[key])
-        return _on_page(shown[key], *gathered.bars[key]) if key in shown else found[0]
+        if key not in shown:
+            return found[0]
+        wanted, token = gathered.bars[key]
+        return _on_page(shown[key], wanted.ticket, token)
 
     return SafeString(STAND_IN.sub(drawn, html))
 
@@ -131,7 +134,7 @@ class Gathered:
     """The bars within a ``{% progressbars %}`` that are yet to be drawn."""
 
     def __init__(self) -> None:
-        self.bars: dict[str, tuple[Ticket, str]] = {}
+        self.bars: dict[str, tuple[Wanted, str]] = {}
         """Each with its token, by the key of its stand-in."""
 
         self.about: dict[str, tuple[Model, Callable[[TaskProgress | None], SafeString], str]] = {}
@@ -139,10 +142,10 @@ class Gathered:
 
         self._blanks: dict[str, str] = {}
 
-    def stand_in(self, ticket: Ticket, token: str) -> SafeString:
+    def stand_in(self, wanted: Wanted, token: str) -> SafeString:
         key = new_key()
-        self.bars[key] = ticket, token
-        blank = self._blank(ticket.language).replace(TOKEN, token).replace(KEY, key)
+        self.bars[key] = wanted, token
+        blank = self._blank(wanted.ticket.language).replace(TOKEN, token).replace(KEY, key)
         return SafeString(f"<!--{key}-->{blank}<!--/{key}-->")
 
     def stand_in_about(
@@ -166,8 +169,9 @@ _gathered: ContextVar[Gathered | None] = ContextVar("progress_widget_gathered", 
 
 
 def _on_page(fragment: Fragment, ticket: Ticket, token: str) -> SafeString:
+    template = "" if fragment.state == REFUSED else ticket.template
     with in_language(ticket.language):
-        return render(fragment, new_key(), token=token, template=ticket.template, on_page=True)
+        return render(fragment, new_key(), token=token, template=template, on_page=True)
 
 
 async def aprogressbar(task: Any, **options: Any) -> SafeString:
