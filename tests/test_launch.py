@@ -152,6 +152,7 @@ def test_signature_says_what_the_task_takes_by_keyword_and_what_the_queue_is_tol
 
 def test_task_that_is_known_to_the_worker_alone_is_called_by_its_name(published):
     assert start_task("far.away.dry", 7).task_name == "far.away.dry"
+    assert start_task(app.signature("far.away.dry"), 7).task_name == "far.away.dry"
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,7 @@ class Writer:
             watch = self._watch(report)
             if later:
                 watch.tried_at = monotonic() + later - conf.write_interval
-        if report.is_pending:  # even if later: the thread may be asleep for LINGER
-            self.wake.set()
+        self.wake.set()  # even if later: the thread may be asleep for LINGER
 
     def flush(self, reports: list[Report]) -> None:
         """Wait until the thread has tried once to write all of these reports.
