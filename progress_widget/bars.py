@@ -7,14 +7,15 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from progress_widget import exceptions, queues
-from progress_widget.exceptions import DoesNotExist
 from progress_widget.measures import percent_of, percent_text
 from progress_widget.models import MAX_NUMBER, MESSAGE_LENGTH
 from progress_widget.states import State
 from progress_widget.texts import cropped
-from progress_widget.writing.flushing import Outlet, has_begun, is_in_background
-from progress_widget.writing.reports import Outcome, Report, Snapshot
+from progress_widget.writing.flushing import Outlet
+from progress_widget.writing.opening import found_report, is_own, new_report
+from progress_widget.writing.reports import Outcome
 from progress_widget.writing.saving import read
+from progress_widget.writing.snapshots import Snapshot
 from progress_widget.writing.values import step_of, task_id_of, total_of, whole_number
 
 T = TypeVar("T")
@@ -40,8 +41,9 @@ class ProgressBar:
         step: What is being done now; cut to 255 characters.
         dynamic: Whether each read queries the row, to which others may write as well. Otherwise
             reads return what this handle knows.
-        _getter: Whether to take the row as it is, as ``get()`` does; total and step are then
-            ignored.
+        _getter: Whether to take the row as it is, as ``get()`` does; the rest is then ignored.
+        label: What the task is, for people; cut to 255 characters. "" leaves that of a row that is
+            there, as ``start_task()`` makes it.
 
     Raises:
         ValueError: The total is not a whole number, or the task id is too long or has a NUL.
@@ -58,17 +60,19 @@ class ProgressBar:
         step: object = None,
         dynamic: bool = False,
         _getter: bool = False,
+        *,
+        label: object = "",
     ) -> None:
         self.task_id = task_id_of(task_id)
         self.dynamic = dynamic
         self._run = queues.current_run(self.task_id) if self.task_id else None
-        self._is_own = self._run is not None and self._run.id == self.task_id
+        self._is_own = is_own(self.task_id, self._run)
         self._ended: str | None = None
         self._final: Snapshot | None = None
         if _getter and self.task_id:
-            self._report = self._found()
+            self._report, self._ended = found_report(self.task_id, self._run)
         else:
-            self._report = self._new(total, step)
+            self._report = new_report(self.task_id, self._run, total=total, step=step, label=label)
         self._outlet = Outlet(self._report, self._run)
         if self._report.starts:
             self._outlet.flush()
@@ -235,24 +239,3 @@ class ProgressBar:
                 self._final = self._report.snapshot().at_the_end()
         self._report.end(outcome)
         self._outlet.flush()
-
-    def _new(self, total: Any, step: object) -> Report:
-        return Report(
-            task_id=self.task_id,
-            starts=True,
-            is_new_attempt=self._is_own and not has_begun(self._run),
-            in_background=is_in_background(self._run),
-            total=total_of(total),
-            step=step_of(step),
-        )
-
-    def _found(self) -> Report:
-        report = Report(task_id=self.task_id, in_background=is_in_background(self._run))
-        row = read(report)
-        if row is None and not report.is_failing:
-            raise DoesNotExist(self.task_id)
-        if row is None:  # the database cannot be asked; what is reported goes to whichever there is
-            return report
-        if row.is_ended:
-            self._ended = row.state
-        return Report.found(row, in_background=report.in_background)

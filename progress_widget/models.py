@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.conf import settings
+from django.contrib.contenttypes.fields import GenericForeignKey
 from django.db import connections, models, router
 from django.db.models import F, Q
 from django.utils import timezone
@@ -11,11 +13,15 @@ from django.utils.translation import gettext_lazy as _
 
 from progress_widget.conf import conf
 from progress_widget.measures import percent_of, percent_text
+from progress_widget.relations import cascade
 from progress_widget.rows import TaskProgressManager
 from progress_widget.states import ENDED
 from progress_widget.states import State as State
 
 TASK_ID_LENGTH = 255
+LABEL_LENGTH = 255
+LINK_LENGTH = 1000
+OBJECT_ID_LENGTH = 255
 STEP_LENGTH = 255
 MESSAGE_LENGTH = 1000
 MAX_NUMBER = 2**63 - 1
@@ -30,7 +36,10 @@ class TaskProgress(models.Model):
 
     task_id = models.CharField(_("task id"), max_length=TASK_ID_LENGTH, unique=True)
     label = models.CharField(
-        _("label"), max_length=255, blank=True, help_text=_("What the task is, for people.")
+        _("label"),
+        max_length=LABEL_LENGTH,
+        blank=True,
+        help_text=_("What the task is, for people."),
     )
     total = models.PositiveBigIntegerField(
         _("total"), null=True, blank=True, help_text=_("Empty: unknown.")
@@ -49,12 +58,56 @@ class TaskProgress(models.Model):
     attempt = models.PositiveIntegerField(
         _("attempt"), default=0, help_text=_("How often Celery has run it.")
     )
-    # created_at never changes, so its index makes no update slower; columns that change have no
-    # index, or PostgreSQL would lose its heap-only updates.
+    failed = models.PositiveBigIntegerField(
+        _("failed"), default=0, help_text=_("How many of a group's tasks have failed.")
+    )
+    task_name = models.CharField(
+        _("task name"), max_length=255, blank=True, help_text=_("For developers.")
+    )
+    # Rows may have a database of their own, which knows neither users nor content types: hence no
+    # constraints.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=cascade,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
+        verbose_name=_("owner"),
+        help_text=_("For whom it was started."),
+    )
+    content_type = models.ForeignKey(
+        "contenttypes.ContentType",
+        on_delete=cascade,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,  # the one below begins with it
+        verbose_name=_("content type"),
+    )
+    object_id = models.CharField(  # noqa: DJ001  # about = None makes it None
+        _("object id"), max_length=OBJECT_ID_LENGTH, null=True, blank=True
+    )
+    about = GenericForeignKey("content_type", "object_id")
+    link = models.CharField(
+        _("link"), max_length=LINK_LENGTH, blank=True, help_text=_("Where its result is.")
+    )
+    # What has an index never changes, so that makes no update slower; columns that change have
+    # none, or PostgreSQL would lose its heap-only updates.
     created_at = models.DateTimeField(_("created at"), default=timezone.now, db_index=True)
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     updated_at = models.DateTimeField(_("updated at"), default=timezone.now)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+    cancel_asked_at = models.DateTimeField(
+        _("cancel asked at"),
+        null=True,
+        blank=True,
+        help_text=_("Since when somebody wants it to stop."),
+    )
+    seen_at = models.DateTimeField(
+        _("seen at"), null=True, blank=True, help_text=_("When its owner dismissed it.")
+    )
 
     now: datetime | None = None
     """The database's time when ``for_tasks()`` read the row; other queries do not ask for it."""
@@ -65,6 +118,9 @@ class TaskProgress(models.Model):
         verbose_name = _("task progress")
         verbose_name_plural = _("task progress")
         default_permissions = ("view", "delete")
+        indexes = (
+            models.Index(fields=["content_type", "object_id"], name="progress_widget_about"),
+        )
         constraints = (
             models.CheckConstraint(
                 name="progress_widget_within_total",

@@ -1,18 +1,18 @@
-"""Every rule by which rows are written and looked up."""
+"""Every rule by which rows are written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, connections, models, router, transaction
 from django.db.models import Case, F, Q, Value, When
-from django.db.models.functions import Coalesce, Least
+from django.utils import timezone
 
+from progress_widget.assignments import changed, from_now, total_at_the_end
 from progress_widget.clock import NOW, offset
-from progress_widget.conf import conf
+from progress_widget.lookups import Lookups
 from progress_widget.statements import inserting, select
 from progress_widget.states import ENDED, State
 from progress_widget.texts import COMPLETE
@@ -20,18 +20,19 @@ from progress_widget.texts import COMPLETE
 if TYPE_CHECKING:
     from progress_widget.models import TaskProgress
 
-NUMBER = models.PositiveBigIntegerField()
 
+class TaskProgressQuerySet(Lookups):
+    """Every write of rows. A write names its attempt, so an old run changes nothing."""
 
-class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
-    """Every write and look-up of rows. A write names its attempt, so an old run changes nothing."""
-
-    def start(self, task_id: str, *, total: int | None, step: str, new_attempt: bool) -> int:
+    def start(
+        self, task_id: str, *, total: int | None, step: str, new_attempt: bool, label: str = ""
+    ) -> int:
         """Start the row, or start it over.
 
         Args:
             total: None means unknown.
             new_attempt: Whether this is another run by a queue; these are counted.
+            label: "" leaves that of a row that is there as it is.
 
         Returns:
             The attempt that all later writes must name.
@@ -45,7 +46,11 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
             "started_at": NOW,
             "updated_at": NOW,
             "finished_at": None,
+            "failed": 0,
+            "seen_at": None,
         }
+        if label:
+            anew["label"] = label
         made = {"task_id": task_id, "attempt": int(new_attempt), "created_at": NOW} | anew
         self._for_write = True
         features = connections[self.db].features
@@ -63,7 +68,7 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
                         self.create(**made)
                 except IntegrityError:  # somebody else's insert came first
                     rows.update(**begun_again)
-            return rows.values_list("attempt", flat=True).get()
+            return int(rows.values_list("attempt", flat=True).get())
 
     def _upsert(self, row: TaskProgress, anew: Iterable[str]) -> int:
         """Insert a row, or start over the one that is there; return its attempt.
@@ -90,6 +95,49 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
             [attempt] = cursor.fetchone()
         return int(attempt)
 
+    def begin(self, task_id: str) -> int | None:
+        """Note that a run of a task has begun whose row is there, and which may make no bar.
+
+        The first run leaves what the row counts: its subtasks may have reported to it already.
+
+        Returns:
+            The attempt, or None if there is no row.
+        """
+        self._for_write = True
+        is_first = Q(attempt=0)
+        rows = self.filter(task_id=task_id)
+        is_there = rows.update(
+            progress=Case(When(is_first, then=F("progress")), default=Value(0)),
+            step=Case(When(is_first, then=F("step")), default=Value("")),
+            state=State.RUNNING,
+            message="",
+            started_at=NOW,
+            updated_at=NOW,
+            finished_at=None,
+            # Last, since MySQL reads what an earlier assignment has left.
+            attempt=F("attempt") + 1,
+        )
+        return int(rows.values_list("attempt", flat=True).get()) if is_there else None
+
+    def announce(self, task_id: str, *, is_new: bool, **known: Any) -> tuple[TaskProgress, bool]:
+        """Make the row of a task that is about to be published.
+
+        Args:
+            is_new: Whether nobody can have made a row with this id.
+            known: What the row says.
+
+        Returns:
+            The row, and whether it has been made now. Its times are this process's.
+        """
+        known |= {"state": State.WAITING, "created_at": NOW, "updated_at": NOW}
+        if is_new:
+            row, is_made = self.create(task_id=task_id, **known), True
+        else:
+            row, is_made = self.get_or_create(task_id=task_id, defaults=known)
+        if is_made:
+            row.created_at = row.updated_at = timezone.now()
+        return row, is_made
+
     def save_changes(self, task_id: str, attempt: int | None, changes: Mapping[str, Any]) -> bool:
         """Write what has changed, unless the row has ended or belongs to a later attempt.
 
@@ -100,7 +148,7 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         Returns:
             Whether a row was there to be written.
         """
-        values = _changed(changes) | {"updated_at": NOW}
+        values = changed(changes) | {"updated_at": NOW}
         if changes:
             values["state"] = State.RUNNING
         return bool(self._not_ended(task_id, attempt).update(**values))
@@ -134,26 +182,17 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         if state == State.CANCELLED:
             replaced.append(State.FAILED)
         if state == State.SUCCEEDED:
-            reached = _total_at_the_end(changes)
+            reached = total_at_the_end(changes)
             values: dict[str, Any] = {"total": reached, "progress": reached, "step": COMPLETE}
         else:
             # The step comes first: MySQL reads the state as an earlier assignment has left it.
             step = Case(When(state=State.SUCCEEDED, then=Value("")), default=F("step"))
-            values = {"step": step, **_changed(changes), "message": message}
-        values |= {"state": state, "updated_at": _from_now(after)}
+            values = {"step": step, **changed(changes), "message": message}
+        values |= {"state": state, "updated_at": from_now(after)}
         values["finished_at"] = NOW if state in ENDED else None
         if new_attempt:
             values["attempt"] = F("attempt") + 1
         return bool(self._not_ended(task_id, attempt, *replaced).update(**values))
-
-    def outlived(self, days: float | None = None) -> TaskProgressQuerySet:
-        """Return the rows that were finished so many days ago; None means RETENTION_DAYS."""
-        self._for_write = True
-        then = _from_now(-86_400 * (conf.retention_days if days is None else days))
-        finished = Q(state__in=ENDED) | Q(attempt=0, total__gt=0, progress=F("total"))
-        rows = self.alias(ended_at=Coalesce("finished_at", "updated_at"))
-        # What was finished by then was created before, and created_at has an index.
-        return rows.filter(finished, created_at__lt=then, ended_at__lt=then)
 
     def purge(self, days: float | None = None, *, batch_size: int = 1000) -> int:
         """Delete the rows of ``outlived()`` in batches, so that no lock is held for long.
@@ -179,54 +218,6 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
         states = [state for state in State if state in but or state not in ENDED]
         rows = self.filter(task_id=task_id, state__in=states)
         return rows if attempt is None else rows.filter(attempt=attempt)
-
-
-def _from_now(seconds: float) -> Any:
-    """Return the expression for the moment that is so many seconds later, or earlier."""
-    if not seconds:
-        return NOW
-    delay = Value(timedelta(seconds=seconds), output_field=models.DurationField())
-    return models.ExpressionWrapper(NOW + delay, output_field=models.DateTimeField())
-
-
-def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an update assigns to make these changes."""
-    values = {name: changes[name] for name in ("total", "step") if name in changes}
-    if changes.keys() & {"progress", "added"} or changes.get("total") is not None:
-        values["progress"] = _clamped(changes)
-    return values
-
-
-def _total_at_the_end(changes: Mapping[str, Any]) -> Any:
-    """Return the expression for the total of a success: what was reached where it is unknown."""
-    if "total" not in changes:
-        return Coalesce(F("total"), _reached(changes))
-    total = changes["total"]
-    return _reached(changes) if total is None else total
-
-
-def _clamped(changes: Mapping[str, Any]) -> Any:
-    """Return the expression for the new progress, which stays within the row's total."""
-    reached = _reached(changes)
-    if "total" in changes:
-        # The literal, not the column: MySQL would read the column's new or old value, depending
-        # on the order of the assignments.
-        total = changes["total"]
-        return reached if total is None else Least(reached, _number(total))
-    # LEAST with a NULL is NULL on SQLite and MySQL.
-    return Case(When(total__isnull=True, then=reached), default=Least(reached, F("total")))
-
-
-def _reached(changes: Mapping[str, Any]) -> Any:
-    """Return the expression for the new progress, were there no total."""
-    progress = _number(changes["progress"]) if "progress" in changes else F("progress")
-    if "added" not in changes:
-        return progress
-    return models.ExpressionWrapper(progress + _number(changes["added"]), output_field=NUMBER)
-
-
-def _number(value: int) -> Value:
-    return Value(value, output_field=NUMBER)
 
 
 _Manager = models.Manager.from_queryset(TaskProgressQuerySet)

@@ -19,7 +19,10 @@ UNREGISTERED = gettext_noop(
 )
 REVOKED = gettext_noop("This was cancelled. What had been done by then may remain.")
 EXPIRED = gettext_noop("This could not be started in time. Try again.")
-REASONS = (ERROR, TIMED_OUT, LOST, UNREGISTERED, REVOKED, EXPIRED)
+UNPUBLISHED = gettext_noop(
+    "This could not be started. Try again; if it happens again, contact the site's administrators."
+)
+REASONS = (ERROR, TIMED_OUT, LOST, UNREGISTERED, REVOKED, EXPIRED, UNPUBLISHED)
 
 LATE = gettext_noop(
     "Waiting since %(time)s: nothing has been reported yet. If this goes on, contact the site's "

@@ -28,7 +28,7 @@ from progress_widget.reading.fragments import (
     refusal,
 )
 from progress_widget.reading.logs import log_once
-from progress_widget.reading.polling import look_up
+from progress_widget.reading.polling import Wanted, look_up
 from progress_widget.reading.tickets import Ticket
 
 # Cheaper than never_cache, which formats dates; no cache may store anything from here.
@@ -104,7 +104,10 @@ def poll(request: HttpRequest, token: str) -> HttpResponse:
     polls = [Poll.of(request, token, request.GET.get("k", ""), request.GET.get("v", ""))]
     if not (polls[0].is_allowed or HtmxDetails(request)):
         return HttpResponseForbidden(headers=_headers(polls))
-    return _answer(polls, Crowd(1, 1))
+    changes = _changes(request, polls)
+    if any(not one.is_allowed for one, _ in changes) and not HtmxDetails(request):
+        return HttpResponseForbidden(headers=_headers(polls))
+    return _answer(polls, changes, Crowd(1, 1))
 
 
 @csrf_exempt  # it only reads, and the signed tokens authorise
@@ -123,11 +126,16 @@ def poll_together(request: HttpRequest) -> HttpResponse:
     found = map(POLL_URL.match, urls[:MOST])
     polls = [Poll.of(request, *one.groups()) for one in found if one]
     crowd = Crowd(*map(int, counts.groups())) if counts else Crowd(0, 0)
-    return _answer(polls, crowd, is_lean=True)
+    return _answer(polls, _changes(request, polls), crowd, is_lean=True)
 
 
-def _answer(polls: Sequence[Poll], crowd: Crowd, *, is_lean: bool = False) -> HttpResponse:
-    changes = _changes(polls)
+def _answer(
+    polls: Sequence[Poll],
+    changes: Sequence[tuple[Poll, Fragment]],
+    crowd: Crowd,
+    *,
+    is_lean: bool = False,
+) -> HttpResponse:
     if not changes:
         return HttpResponse(status=204, headers=_headers(polls))
     with changes[0][0].in_language():
@@ -155,14 +163,20 @@ def _answer(polls: Sequence[Poll], crowd: Crowd, *, is_lean: bool = False) -> Ht
     return response
 
 
-def _changes(polls: Sequence[Poll]) -> list[tuple[Poll, Fragment]]:
-    """Return what the page does not show yet, with one query for all polls."""
-    asked = [(one.ticket, one.shown) for one in polls if one.ticket and one.is_allowed]
+def _changes(request: HttpRequest, polls: Sequence[Poll]) -> list[tuple[Poll, Fragment]]:
+    """Return what the page does not show yet, with one query for all polls.
+
+    Whether a bar may be seen can be said by its row, too.
+    """
+    asked = [
+        Wanted(one.ticket, request, one.shown) for one in polls if one.ticket and one.is_allowed
+    ]
     fragments = iter(look_up(asked))
     changes = []
     for one in polls:
         if one.is_allowed:
             fragment = next(fragments)
+            one = one._replace(is_allowed=fragment.state != REFUSED)
         else:
             with one.in_language():
                 fragment = refusal()

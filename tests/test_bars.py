@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from progress_widget.bars import ProgressBar
 from progress_widget.exceptions import OutOfRange
@@ -48,13 +49,46 @@ def throttled(settings):
 def test_constructor_is_that_of_the_old_package():
     parameters = inspect.signature(ProgressBar).parameters.values()
 
-    assert [(one.name, one.default) for one in parameters] == [
+    assert [(one.name, one.default) for one in parameters if one.kind != one.KEYWORD_ONLY] == [
         ("task_id", inspect.Parameter.empty),
         ("total", 100),
         ("step", None),
         ("dynamic", False),
         ("_getter", False),
     ]
+
+
+def test_label_is_written_with_the_start():
+    ProgressBar("kelp", label="Kelp harvest" + 300 * ".")
+
+    assert row_of().label.rstrip(".") == "Kelp harvest"
+    assert len(row_of().label) == 255
+
+
+def test_bar_without_a_label_keeps_that_of_the_row():
+    ProgressBar("kelp", label="Kelp harvest")
+
+    ProgressBar("kelp", total=5)
+
+    assert (row_of().label, row_of().total) == ("Kelp harvest", 5)
+
+
+def test_row_that_was_deleted_is_restored_with_its_label():
+    bar = ProgressBar("kelp", label="Kelp harvest")
+    row_of().delete()
+
+    bar.update(progress=5)
+
+    assert row_of().label == "Kelp harvest"
+
+
+def test_row_that_is_started_over_is_news_again():
+    ProgressBar("kelp")
+    rows.update(failed=2, seen_at=timezone.now())
+
+    ProgressBar("kelp")
+
+    assert (row_of().failed, row_of().seen_at) == (0, None)
 
 
 def test_new_bar_has_the_defaults_of_the_old_package():

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from bs4 import BeautifulSoup
+from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db import Error, connections
 from django.http import HttpRequest
@@ -18,7 +19,7 @@ from django.template import Library, engines
 from django.utils import translation
 from django.utils.html import strip_spaces_between_tags
 
-from progress_widget.models import TaskProgress
+from progress_widget.models import State, TaskProgress
 from progress_widget.reading import rendering, tickets
 
 pytestmark = pytest.mark.django_db
@@ -340,3 +341,35 @@ def test_bar_that_is_cut_short_leaves_the_others_whole(page):
     html = page("{% filter slice:':40' %}BAR{% endfilter %}'>BARBAR")
 
     assert progress_in(html) == ["20.0", "20.0"]
+
+
+def test_bars_about_objects_cost_one_query_more(page, count, rows):
+    bays = [Group.objects.create(name=f"Bay {number}") for number in range(3)]
+    otter = User.objects.create_user("otter")
+    for row, thing in zip(rows, (bays[0], otter), strict=True):
+        row.about = thing
+        row.save()
+    things = [*bays, otter, Group()]
+
+    with count(2):
+        html = page(
+            "{% for thing in things %}{% progressbar thing %}{% endfor %}{% progressbar task_id %}",
+            things=things,
+        )
+
+    assert progress_in(html) == ["10.0", "20.0", "20.0"]
+
+
+def test_bar_about_an_object_has_the_options_and_language_of_its_place(page, rows):
+    bay = Group.objects.create(name="Bay 3")
+    rows[0].about, rows[0].state = bay, State.FAILED
+    rows[0].save()
+
+    html = page(
+        '{% load i18n %}{% language "de" %}{% progressbar bay label="Tang" %}{% endlanguage %}',
+        bay=bay,
+    )
+
+    [bar] = bars_in(html)
+    assert "Fehlgeschlagen" in bar.text
+    assert "Tang" in bar.text

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from bs4 import BeautifulSoup
 from celery.result import AsyncResult
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.template import Context, Library, Template, engines
 from django.template.loader import render_to_string
@@ -53,6 +54,51 @@ def test_tag_takes_a_row_and_asks_nothing_more(page_bar, row, django_assert_num_
         bar = page_bar(row)
 
     assert bar["data-percent"] == "50.0"
+
+
+def test_tag_shows_the_newest_bar_about_an_object(
+    page_bar, poll, bar_in, django_assert_num_queries
+):
+    bay = Group.objects.create(name="Bay 3")
+    for number in (1, 2):
+        TaskProgress.objects.create(task_id=f"{number}", total=10, progress=number, about=bay)
+
+    with django_assert_num_queries(1):
+        bar = page_bar(bay)
+
+    assert bar["data-percent"] == "20.0"
+    assert poll(bar).status_code == 204
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_object_that_no_task_is_about_shows_nothing(draw, is_saved):
+    bay = Group(name="Bay 3")
+    if is_saved:
+        bay.save()
+        TaskProgress.objects.create(task_id=str(bay.pk), total=10, progress=5)
+
+    assert draw("{% progressbar bay %}", bay=bay) == ""
+    assert draw("{% progressbars %}{% progressbar bay %}{% endprogressbars %}", bay=bay) == ""
+
+
+def test_object_that_names_its_task_shows_that(page_bar, row, django_assert_num_queries):
+    bay = Group(pk=3)
+    bay.task_id = TASK_ID
+
+    with django_assert_num_queries(1):
+        assert page_bar(bay)["data-percent"] == "50.0"
+
+
+def test_bar_about_an_object_is_refused_as_any_other(page_bar, request_of, settings):
+    settings.PROGRESS_WIDGET_CAN_VIEW = "tests.test_templatetags.nobody"
+    bay = Group.objects.create(name="Bay 3")
+    TaskProgress.objects.create(task_id="kelp", total=10, progress=5, about=bay)
+
+    assert page_bar(bay, request=request_of())["data-state"] == "refused"
+
+
+def nobody(request, task_id):
+    return False
 
 
 def test_tag_takes_a_bar(page_bar, row):

@@ -15,7 +15,7 @@ from progress_widget.checks import check_settings, check_urls
 from progress_widget.clock import NOW
 from progress_widget.models import TaskProgress
 from progress_widget.reading import rendering, tickets
-from progress_widget.reading.polling import look_up
+from progress_widget.reading.polling import Wanted, look_up
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
 
@@ -160,7 +160,7 @@ class Examination:
                 f"{path.replace(token, '...')} leads to {taker._func_path} instead. Move the path "
                 'of "progress_widget.urls" to the top of your URLs.'
             )
-        [fragment] = look_up([(ticket, None)])
+        [fragment] = look_up([Wanted(ticket)])
         rendering.render(fragment, rendering.new_key(), token=token, on_page=True)
         return f'A bar polls {path.replace(token, "...")} and says "{fragment.text}" now.'
 

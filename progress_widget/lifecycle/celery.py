@@ -18,6 +18,7 @@ from progress_widget.states import State
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
 from progress_widget.writing.background import writer
 from progress_widget.writing.flushing import flush, hand_over, reports_of
+from progress_widget.writing.opening import begin_run
 from progress_widget.writing.reports import Outcome, Report
 
 PRECEDENCE = 2.0
@@ -46,10 +47,12 @@ def on_prerun(sender: Any, **signal: object) -> None:
     """Let the bars of this run find it, wherever in the process they are opened."""
     request = sender.request
     queues.begin_run(request)
-    if is_rerun(request):
+    if queues.is_launched(request):
+        request.progress_beginning = begin_run(request, is_first=not is_rerun(request))
+    elif is_rerun(request):
         # A run before may have started the row, which this one has to end. Made here, since another
         # receiver may have left the task's tenant by the end of the run.
-        request.progress_rerun = Report(
+        request.progress_beginning = Report(
             task_id=request.id, is_new_attempt=True, in_background=not request.is_eager
         )
 
@@ -64,12 +67,13 @@ def on_postrun(
     request = sender.request
     queues.end_run(request)
     reports = reports_of(request)
+    own = [report for report in reports if report.task_id == task_id]
+    beginning = getattr(request, "progress_beginning", None)
+    if beginning is not None and not any(report.starts for report in own):
+        own.append(beginning)
+        reports.append(beginning)
     for report in reports:
         report.is_live = False
-    own = [report for report in reports if report.task_id == task_id]
-    if is_rerun(request) and not any(report.starts for report in own):
-        own.append(request.progress_rerun)
-        reports.append(own[-1])
     outcome = outcome_of(sender, retval, state) if own else None
     for report in own:
         report.is_left_open = outcome is None or outcome.state == State.RETRYING
@@ -81,6 +85,8 @@ def on_postrun(
             # Broken off. The main process knows whether it was cancelled or failed, and is about to
             # say so; only if it does not, as with Celery 5.5 after sys.exit(), does this count.
             end_from_outside(task_id, outcome, last=last, later=PRECEDENCE)
+    if beginning is not None and beginning.is_to_begin and beginning.outcome is None:
+        beginning.is_fenced = True  # another run may have begun by now
     # Once, and after the outcome has been recorded: if a soft time limit, or whatever it is, breaks
     # off the waiting, the thread writes it all the same.
     flush(*reports)

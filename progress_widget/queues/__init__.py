@@ -9,12 +9,18 @@ end_run = celery.end_run
 current_run = celery.current_run
 result = celery.result
 
+# For whoever starts a task.
+work_of = celery.work_of
+name_of = celery.name_of
+publish = celery.publish
+is_eager = celery.is_eager
+is_launched = celery.is_launched
+
 # For the doctor.
 Worker = celery.Worker
 broker = celery.broker
 connect = celery.connect
 is_configured = celery.is_configured
-is_eager = celery.is_eager
 queue_of = celery.queue_of
 register = celery.register
 send = celery.send

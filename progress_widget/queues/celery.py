@@ -1,16 +1,17 @@
-"""Celery's answers: which task is running here, how a task has ended, and who would run one."""
+"""Celery's answers: which task runs here, how one is started and has ended, who would run one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import cache
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-from celery import current_app, shared_task, states
+from celery import Task, current_app, shared_task, states
 from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
+from celery.canvas import Signature
 from celery.result import AsyncResult
 
 from progress_widget.states import State
@@ -23,6 +24,16 @@ BACKEND_STATES = {
 
 ANSWER = 2.0
 """Seconds for which an answer of a worker is waited for."""
+
+
+HEADER = "progress_widget"
+"""In the message of a task whose row was made before it was published."""
+
+RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+"""A page waits while a task is published, so there is one more try, and that at once."""
+
+PATIENCE = 4.0
+"""Seconds for which a page waits at most for a free connection to the broker, or for a new one."""
 
 
 class Worker(NamedTuple):
@@ -82,6 +93,50 @@ def result(task_id: str) -> State | None:
         return BACKEND_STATES.get(AsyncResult(task_id).state)
     except Exception:  # whatever a backend raises, it cannot answer
         return None
+
+
+def work_of(task: Any, args: Sequence[Any]) -> Any:
+    """Return the signature of a call: of a task, of a signature or of the name of a task.
+
+    Raises:
+        TypeError: It is none of these, or the task does not take these arguments.
+    """
+    if isinstance(task, str):
+        return current_app.signature(task, args)
+    if isinstance(task, Signature) and not task.subtask_type:
+        work = task.clone(args)
+    elif isinstance(task, Task):
+        work = task.s(*args)
+    else:
+        raise TypeError(f"start_task() takes a Celery task, or the signature of one, not {task!r}")
+    known = work.app.tasks.get(work.task)
+    if known is not None and known.typing:
+        known.__header__(*work.args, **work.kwargs)  # as apply_async() checks them, but later
+    return work
+
+
+def name_of(work: Any) -> str:
+    """Return the dotted name of the task that is called."""
+    return str(work.task)
+
+
+def publish(work: Any, task_id: str) -> None:
+    """Publish a task, and say in its message that it has a row; raise if that fails, but soon."""
+    headers = (work.options.get("headers") or {}) | {HEADER: True}
+    work = work.clone(task_id=task_id, headers=headers)
+    if work.app.conf.task_always_eager:
+        work.apply_async()
+        return
+    work.options.setdefault("retry_policy", RETRY_POLICY)
+    with work.app.producer_pool.acquire(block=True, timeout=PATIENCE) as producer:
+        # Celery itself would try to connect for ever, with some brokers.
+        producer.connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE)
+        work.apply_async(producer=producer)
+
+
+def is_launched(request: Any) -> bool:
+    """Whether this run is of a task whose row was made before it was published."""
+    return HEADER in (request.headers or {})
 
 
 @cache  # apps get ready again where INSTALLED_APPS is overridden

@@ -5,34 +5,69 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from datetime import timedelta
+from typing import NamedTuple
 
+from django.db import router
+from django.db.models import Model
+from django.http import HttpRequest
 from django.utils import timezone
 
 from progress_widget import queues
 from progress_widget.conf import conf
+from progress_widget.lookups import reference_to
 from progress_widget.models import TaskProgress, has_heartbeat
-from progress_widget.reading.fragments import Fragment, Version, fragment_of, in_language
+from progress_widget.reading.access import may_view_row
+from progress_widget.reading.fragments import (
+    Fragment,
+    Version,
+    fragment_of,
+    in_language,
+    refusal,
+)
 from progress_widget.reading.moments import Moment, is_worth_asking, may_have_failed
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
 
 
-def look_up(polls: Sequence[tuple[Ticket, Version | None]]) -> list[Fragment]:
-    """Return a fragment for each ticket, given what its page shows."""
-    rows = TaskProgress.objects.for_tasks(ticket.task_id for ticket, _ in polls)
+class Wanted(NamedTuple):
+    """What a page wants to know of one of its bars."""
+
+    ticket: Ticket
+
+    request: HttpRequest | None = None
+    """Whoever may have to be the row's owner; None means that nobody has to."""
+
+    shown: Version | None = None
+    """What the page shows; None for a page that shows nothing yet."""
+
+
+def look_up(bars: Sequence[Wanted]) -> list[Fragment]:
+    """Return a fragment for each bar, in one query."""
+    rows = TaskProgress.objects.for_tasks(one.ticket.task_id for one in bars)
     here = present()
-    return [shown_of(rows[ticket.task_id], ticket, here, shown=shown) for ticket, shown in polls]
+    return [shown_of(rows[one.ticket.task_id], one, here) for one in bars]
 
 
-def shown_of(
-    row: TaskProgress, ticket: Ticket, here: Moment, *, shown: Version | None = None
-) -> Fragment:
+def newest_about(things: Sequence[Model]) -> list[TaskProgress | None]:
+    """Return the newest row about each object, in one query; None where there is none."""
+    saved = [thing for thing in things if thing.pk is not None]
+    if not saved:
+        return [None] * len(things)
+    alias = router.db_for_write(TaskProgress)
+    found = TaskProgress.objects.using(alias).newest_about(saved)
+    return [None if thing.pk is None else found.get(reference_to(thing)) for thing in things]
+
+
+def shown_of(row: TaskProgress, wanted: Wanted, here: Moment) -> Fragment:
     """Return what a bar shows of a row, in the language of its page.
 
     Args:
         here: As ``present()`` tells it.
-        shown: What the page shows; None for a page that shows nothing yet.
     """
+    ticket, request, shown = wanted
+    if request is not None and not may_view_row(request, row):
+        with in_language(ticket.language):
+            return refusal()
     moment = here.of(row)
     # A page that goes on asking after a success has it from the queue.
     has_heard = shown is not None and shown.state == State.SUCCEEDED and not row.is_finished

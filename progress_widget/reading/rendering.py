@@ -6,32 +6,33 @@ import re
 import secrets
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db.models import Model
 from django.http import HttpRequest
 from django.template import TemplateDoesNotExist
 from django.template.backends.django import DjangoTemplates
 from django.template.loader import render_to_string
-from django.urls import get_resolver, get_script_prefix, get_urlconf, reverse
 from django.utils import timezone
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 
-from progress_widget.models import TASK_ID_LENGTH, TaskProgress
+from progress_widget.models import LABEL_LENGTH, TaskProgress
 from progress_widget.reading import tickets
 from progress_widget.reading.access import may_show, user_of
-from progress_widget.reading.fragments import Fragment, in_language, refusal
-from progress_widget.reading.polling import look_up, present, shown_of
+from progress_widget.reading.fragments import REFUSED, Fragment, in_language, refusal
+from progress_widget.reading.poll_urls import poll_url
+from progress_widget.reading.polling import Wanted, look_up, newest_about, present, shown_of
+from progress_widget.reading.subjects import is_object, milliseconds_of, task_id_of
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
 from progress_widget.texts import NO_STYLESHEET, PROGRESS, REFRESH, cropped
 
 TEMPLATE = "progress_widget/progressbar.html"
-LABEL_LENGTH = 255
 
 # A bar within {% progressbars %}: its key, a blank bar, and its key again.
 STAND_IN = re.compile(r"<!--(p[0-9A-Za-z_-]{6})-->[^<]*(?:<(?!!--/\1-->)[^<]*)*<!--/\1-->")
@@ -50,7 +51,8 @@ def progressbar(
 
     Args:
         task: A task id, a row, a bar, an ``AsyncResult`` or anything else with a ``task_id`` or an
-            ``id``. None and "" render nothing.
+            ``id``. Of another model's instance, the newest task that is about it. None, "" and an
+            instance that no task is about render nothing.
         request: Its user is the one that the bar is bound to; None means nobody.
         label: What the task is, for people; "" means the row's label.
         interval: Seconds between two polls; None means POLL_INTERVAL.
@@ -59,6 +61,10 @@ def progressbar(
     Raises:
         ValueError: The interval is not a positive number.
     """
+    if is_object(task):
+        options: dict[str, Any] = {"request": request, "label": label}
+        options |= {"interval": interval, "template": template}
+        return _about(task, partial(progressbar, **options))
     task_id = task_id_of(task)
     if not task_id:
         return SafeString("")
@@ -68,19 +74,27 @@ def progressbar(
         label=cropped(label or "", LABEL_LENGTH),
         template="" if template == TEMPLATE else template,
         language=get_language() or "",
-        interval_ms=None if interval is None else _milliseconds(interval),
+        interval_ms=None if interval is None else milliseconds_of(interval),
         rendered_at=int(timezone.now().timestamp()),
     )
     if not may_show(request, ticket):
         return render(refusal(), new_key(), on_page=True)
     token = tickets.sign(ticket)
     if isinstance(task, TaskProgress):
-        return _on_page(shown_of(task, ticket, present()), ticket, token)
+        return _on_page(shown_of(task, Wanted(ticket, request), present()), ticket, token)
     gathered = _gathered.get()
     if gathered is not None:
-        return gathered.stand_in(ticket, token)
-    [fragment] = look_up([(ticket, None)])
+        return gathered.stand_in(Wanted(ticket, request), token)
+    [fragment] = look_up([Wanted(ticket, request)])
     return _on_page(fragment, ticket, token)
+
+
+def _about(thing: Model, draw: Callable[[TaskProgress | None], SafeString]) -> SafeString:
+    gathered = _gathered.get()
+    if gathered is not None:
+        return gathered.stand_in_about(thing, draw)
+    [row] = newest_about([thing])
+    return draw(row)
 
 
 def progressbars(content: Callable[[], SafeString]) -> SafeString:
@@ -97,12 +111,21 @@ def progressbars(content: Callable[[], SafeString]) -> SafeString:
         html = content()
     finally:
         _gathered.reset(outside)
-    fragments = look_up([(ticket, None) for ticket, _ in gathered.bars.values()])
+    fragments = look_up([wanted for wanted, _ in gathered.bars.values()])
     shown = dict(zip(gathered.bars, fragments, strict=True))
+    rows = newest_about([thing for thing, *_ in gathered.about.values()])
+    newest = dict(zip(gathered.about, rows, strict=True))
 
     def drawn(found: re.Match[str]) -> str:
         key = found[1]
-        return _on_page(shown[key], *gathered.bars[key]) if key in shown else found[0]
+        if key in newest:
+            _, draw, language = gathered.about[key]
+            with in_language(language):
+                return draw(newest[key])
+        if key not in shown:
+            return found[0]
+        wanted, token = gathered.bars[key]
+        return _on_page(shown[key], wanted.ticket, token)
 
     return SafeString(STAND_IN.sub(drawn, html))
 
@@ -111,16 +134,26 @@ class Gathered:
     """The bars within a ``{% progressbars %}`` that are yet to be drawn."""
 
     def __init__(self) -> None:
-        self.bars: dict[str, tuple[Ticket, str]] = {}
+        self.bars: dict[str, tuple[Wanted, str]] = {}
         """Each with its token, by the key of its stand-in."""
+
+        self.about: dict[str, tuple[Model, Callable[[TaskProgress | None], SafeString], str]] = {}
+        """The objects whose tasks are not known yet, each with what draws it and its language."""
 
         self._blanks: dict[str, str] = {}
 
-    def stand_in(self, ticket: Ticket, token: str) -> SafeString:
+    def stand_in(self, wanted: Wanted, token: str) -> SafeString:
         key = new_key()
-        self.bars[key] = ticket, token
-        blank = self._blank(ticket.language).replace(TOKEN, token).replace(KEY, key)
+        self.bars[key] = wanted, token
+        blank = self._blank(wanted.ticket.language).replace(TOKEN, token).replace(KEY, key)
         return SafeString(f"<!--{key}-->{blank}<!--/{key}-->")
+
+    def stand_in_about(
+        self, thing: Model, draw: Callable[[TaskProgress | None], SafeString]
+    ) -> SafeString:
+        key = new_key()
+        self.about[key] = thing, draw, get_language() or ""
+        return SafeString(f"<!--{key}--><!--/{key}-->")
 
     def _blank(self, language: str) -> str:
         """Return a bar that waits for its first poll; to render each would double the cost."""
@@ -136,8 +169,9 @@ _gathered: ContextVar[Gathered | None] = ContextVar("progress_widget_gathered", 
 
 
 def _on_page(fragment: Fragment, ticket: Ticket, token: str) -> SafeString:
+    template = "" if fragment.state == REFUSED else ticket.template
     with in_language(ticket.language):
-        return render(fragment, new_key(), token=token, template=ticket.template, on_page=True)
+        return render(fragment, new_key(), token=token, template=template, on_page=True)
 
 
 async def aprogressbar(task: Any, **options: Any) -> SafeString:
@@ -169,6 +203,7 @@ def render(
     is_indeterminate = fragment.state == State.RUNNING and not value
     state = conditional_escape(fragment.state)
     language = get_language()
+    url = "" if fragment.is_finished else poll_url(token, key, fragment.version, language)
     context = {
         # Ready strings in dicts: attribute look-ups and formatting would be half of the cost.
         "fragment": vars(fragment),
@@ -178,7 +213,7 @@ def render(
         "value": SafeString(value),
         "width": SafeString(value or ("30" if is_indeterminate else "0")),
         "interval_ms": SafeString(fragment.interval_ms),
-        "poll_url": "" if fragment.is_finished else _poll_url(token, key, fragment, language),
+        "poll_url": url,
         "name": "" if fragment.label else _escaped(PROGRESS, language),
         "refresh": _escaped(REFRESH, language) if on_page else "",
         "announcement": announcement,
@@ -206,33 +241,6 @@ def _escaped(text: str, language: str | None) -> SafeString:
     return conditional_escape(gettext(text))
 
 
-def _poll_url(token: str, key: str, fragment: Fragment, language: str | None) -> SafeString:
-    start, end = _poll_path(get_resolver(get_urlconf()), get_script_prefix(), language)
-    return SafeString(f"{start}{token}{end}?k={key}&amp;v={fragment.version}")
-
-
-@lru_cache
-def _poll_path(*where: object) -> tuple[str, str]:
-    """Return what comes before and after the token, escaped.
-
-    To reverse and escape it each time would be a tenth of a bar's cost.
-
-    Args:
-        where: Everything that the path depends on.
-    """
-    start, _, end = reverse("progress_widget:poll", kwargs={"token": "TOKEN"}).rpartition("TOKEN")
-    return conditional_escape(start), conditional_escape(end)
-
-
-def task_id_of(task: Any) -> str:
-    """Return the task id of whatever a page may have in hand, or "" if there is none."""
-    for name in ("task_id", "id"):
-        if hasattr(task, name):
-            task = getattr(task, name)
-            break
-    return "" if task is None else cropped(task, TASK_ID_LENGTH)
-
-
 def new_key() -> str:
     """Return a key for one rendering, with which the ids of its elements begin."""
     return f"p{secrets.token_urlsafe(4)}"
@@ -241,13 +249,3 @@ def new_key() -> str:
 def valid_key(text: str) -> str:
     """Return the key that a poll sent, or a new one if that is none."""
     return text if re.fullmatch(r"p[0-9A-Za-z_-]{6}", text) else new_key()
-
-
-def _milliseconds(seconds: Any) -> int:
-    try:
-        milliseconds = round(float(seconds) * 1000)
-    except (TypeError, ValueError, OverflowError):
-        milliseconds = 0
-    if milliseconds < 1:
-        raise ValueError(f"interval must be a positive number of seconds, not {seconds!r}")
-    return milliseconds

@@ -8,11 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
-from django.db import DataError, connections, router
+from django.db import DataError, connections
 
 from progress_widget.conf import conf
-from progress_widget.models import TaskProgress
-from progress_widget.writing.connecting import use_own_connections
+from progress_widget.writing.connecting import may_linger, use_own_connections
 from progress_widget.writing.reports import Report, in_order
 from progress_widget.writing.saving import knock, log_failure, save
 
@@ -99,17 +98,20 @@ class Writer:
         """Whether the thread hangs in the database, so that nobody should wait for it."""
         return self.busy_since is not None and monotonic() - self.busy_since > PATIENCE
 
-    def watch(self, report: Report, *, later: float = 0.0) -> None:
+    def watch(self, report: Report, *, rest: float = 0.0, later: float = 0.0) -> None:
         """Look after this report from now on.
 
         Args:
+            rest: Seconds to let pass before it is written.
             later: Seconds for which the database has to take writes before it is written, so that
                 another process, which may have been failing, comes first.
         """
         with self.lock:
-            self._watch(report).later = later
-        if report.is_pending:
-            self.wake.set()
+            watch = self._watch(report)
+            watch.later = later
+            if rest:
+                watch.tried_at = monotonic() + rest - conf.write_interval
+        self.wake.set()  # even if that is to come: the thread may be asleep for LINGER
 
     def flush(self, reports: list[Report]) -> None:
         """Wait until the thread has tried once to write all of these reports.
@@ -240,12 +242,6 @@ class Writer:
             longest = min(LONGEST_PAUSE, 2 * watch.pause)
             watch.due_at = watch.due_at or monotonic() + longest + watch.later
             watch.failing_since, watch.pause = None, 0.0
-
-
-def may_linger() -> bool:
-    """Whether a connection may stay open: one of SQLite must not be carried over a fork."""
-    alias = router.db_for_write(TaskProgress)
-    return connections[alias].vendor != "sqlite"
 
 
 writer = Writer()

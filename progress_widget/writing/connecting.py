@@ -5,8 +5,10 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from django.db import connections
+from django.db import connections, router
 from django.db.utils import load_backend
+
+from progress_widget.models import TaskProgress
 
 SECONDS = 5
 """For which a connection may hang before it is given up."""
@@ -41,3 +43,9 @@ def use_own_connections() -> None:
             for name, value in TIME_OUTS.get(base.__module__.removesuffix(".base"), {}).items():
                 options.setdefault(name, value)
         connections[alias] = wrapper(settings, alias)
+
+
+def may_linger() -> bool:
+    """Whether a connection may stay open: one of SQLite must not be carried over a fork."""
+    alias = router.db_for_write(TaskProgress)
+    return connections[alias].vendor != "sqlite"

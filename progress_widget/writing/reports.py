@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from progress_widget.exceptions import OutOfRange
 from progress_widget.models import MAX_NUMBER, TaskProgress
 from progress_widget.states import State
-from progress_widget.texts import COMPLETE
 from progress_widget.writing.contexts import Context, context_here
+from progress_widget.writing.snapshots import Snapshot
 from progress_widget.writing.values import Assigned
 
 
@@ -27,57 +27,6 @@ class Outcome(NamedTuple):
     """Seconds until the next attempt, if there is one."""
 
 
-class Snapshot(NamedTuple):
-    """All that a handle reports, at one moment."""
-
-    reached: tuple[int, int]
-    """The progress that was assigned last, and the sum of what had been added by then.
-
-    Compared by identity, like Assigned. It is a bare tuple since track() makes one for each item:
-    that takes 25 ns, an instance of a class 110.
-    """
-
-    added: int
-    """The sum of what has been added."""
-
-    total: Assigned[int | None]
-    step: Assigned[str]
-
-    @property
-    def progress(self) -> int:
-        """The progress as the handle knows it, within the total."""
-        total = self.total.value
-        return self._unclamped if total is None else min(self._unclamped, total)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether more has been added than the total allows."""
-        return self.progress < self._unclamped
-
-    @property
-    def _unclamped(self) -> int:
-        progress, added_by_then = self.reached
-        return progress + self.added - added_by_then
-
-    def at_the_end(self) -> Snapshot:
-        """Return what a handle knows once its task has succeeded."""
-        total = self.progress if self.total.value is None else self.total.value
-        return Snapshot((total, 0), 0, Assigned(total), Assigned(COMPLETE))
-
-    def changes_since(self, earlier: Snapshot) -> dict[str, Any]:
-        """Return what is new to a row that knows the earlier one, as save_changes() takes it."""
-        changes: dict[str, Any] = {}
-        if self.reached is not earlier.reached:
-            changes["progress"] = self.progress
-        elif self.added != earlier.added:
-            changes["added"] = self.added - earlier.added
-        if self.total is not earlier.total:
-            changes["total"] = self.total.value
-        if self.step is not earlier.step:
-            changes["step"] = self.step.value
-        return changes
-
-
 @dataclass(eq=False, kw_only=True)
 class Report:
     """What one handle has to tell its row."""
@@ -87,8 +36,23 @@ class Report:
     starts: bool = False
     """Whether the handle starts the row; one from ``get()`` only finds it."""
 
+    begins: bool = False
+    """Whether it only notes that a run has begun whose row is there: that of ``start_task()``."""
+
+    is_first_run: bool = False
+    """Whether the task has not been run before."""
+
+    is_awaiting: bool = False
+    """Whether its row was not there yet; it is looked for again with each heartbeat."""
+
+    takes_over: Report | None = None
+    """The report that notes the beginning of the run, until the run makes this bar."""
+
     is_new_attempt: bool = False
     """Whether the start counts as an attempt; without a start, the end does."""
+
+    label: str = ""
+    """What the task is, written with the start; "" leaves that of a row that is there."""
 
     attempt: int | None = None
     """The attempt that writes have to name.
@@ -138,10 +102,13 @@ class Report:
 
     @classmethod
     def found(cls, row: TaskProgress, *, in_background: bool) -> Report:
-        """Return the report of a handle that has found a row and has nothing to tell it yet."""
+        """Return the report of a handle that has found a row and has nothing to tell it yet.
+
+        One that is waiting belongs to no attempt: its task will begin one.
+        """
         return cls(
             task_id=row.task_id,
-            attempt=row.attempt,
+            attempt=None if row.state == State.WAITING else row.attempt,
             in_background=in_background,
             reached=(row.progress, 0),
             total=Assigned(row.total),
@@ -158,11 +125,23 @@ class Report:
         return self.attempt is not None or not self.starts
 
     @property
+    def is_to_begin(self) -> bool:
+        """Whether the row does not know of the run yet."""
+        return self.begins and self.attempt is None and not self.is_fenced
+
+    @property
+    def counts_attempt(self) -> bool:
+        """Whether the start has to count the attempt: nobody has noted the run's beginning."""
+        is_counted = self.takes_over is not None and self.takes_over.attempt is not None
+        return self.is_new_attempt and not is_counted
+
+    @property
     def is_pending(self) -> bool:
         """Whether something still has to be written."""
         if self.outcome is not None:
             return True
-        has_changes = not self.is_started or bool(self.snapshot().changes_since(self.written))
+        is_new = not self.is_started or (self.is_to_begin and not self.is_awaiting)
+        has_changes = is_new or bool(self.snapshot().changes_since(self.written))
         return has_changes and not self.is_fenced
 
     def reach(self, progress: int) -> bool:
@@ -249,7 +228,7 @@ class Report:
         if not self.is_started or not snapshot.changes_since(self.written):
             self.outcome = None
         self.written = snapshot
-        self.is_fenced = self.is_fenced or not self.is_started
+        self.is_fenced = self.is_fenced or not self.is_started or self.is_to_begin
 
 
 def in_order(reports: Iterable[Report]) -> list[Report]:

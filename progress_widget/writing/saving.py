@@ -32,6 +32,9 @@ def save(report: Report, *, beat: bool = False) -> None:
         django.db.Error: The write failed; what has not been written stays pending.
     """
     outcome = report.outcome
+    if report.is_to_begin and outcome is None:
+        _begin(report)
+        return
     if not report.is_started:
         is_overtaken = report.is_left_open and _attempt_of_row(report) is not None
         if report.is_fenced or is_overtaken:  # its start was given up, or comes too late
@@ -110,9 +113,19 @@ def _start(report: Report) -> None:
     total, step = report.total, report.step
     with _writing(report) as rows:
         report.attempt = rows.start(
-            report.task_id, total=total.value, step=step.value, new_attempt=report.is_new_attempt
+            report.task_id,
+            total=total.value,
+            step=step.value,
+            label=report.label,
+            new_attempt=report.counts_attempt,
         )
     report.written = report.written._replace(total=total, step=step)
+
+
+def _begin(report: Report) -> None:
+    with _writing(report) as rows:
+        report.attempt = rows.begin(report.task_id)
+    report.is_awaiting = report.attempt is None
 
 
 def _start_again(report: Report) -> None:
@@ -132,11 +145,14 @@ def _write(report: Report, outcome: Outcome | None, *, beat: bool = False) -> bo
         if outcome is None:
             is_written = rows.save_changes(report.task_id, report.attempt, changes)
         else:
+            is_uncounted = report.is_new_attempt and not report.starts and report.attempt is None
+            # A first run that has not been noted must not touch what the next one has begun.
+            is_unnoted = report.is_to_begin and report.is_first_run
             is_written = rows.end(
                 report.task_id,
-                report.attempt,
+                0 if is_unnoted else report.attempt,
                 *outcome,
-                new_attempt=report.is_new_attempt and not report.starts,
+                new_attempt=is_uncounted,
                 changes=changes,
             )
     if is_written:
@@ -159,6 +175,7 @@ def _restore(report: Report) -> None:
     with suppress(IntegrityError), _writing(report) as rows:  # another may restore it first
         rows.create(
             task_id=report.task_id,
+            label=report.label,
             attempt=report.attempt or 0,
             total=snapshot.total.value,
             progress=snapshot.progress,

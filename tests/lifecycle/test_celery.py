@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 from celery import signals, states
@@ -20,8 +21,10 @@ from progress_widget import queues
 from progress_widget.bars import ProgressBar
 from progress_widget.lifecycle import celery
 from progress_widget.models import State, TaskProgress
+from progress_widget.queues.celery import HEADER
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
 from progress_widget.writing.background import writer
+from progress_widget.writing.reports import Report
 from tests.celery import app
 
 pytestmark = pytest.mark.django_db
@@ -38,11 +41,11 @@ def run():
     """Run a function as a task, eagerly; its first argument is the task."""
     made = []
 
-    def run(function, task_id="kelp", **options):
+    def run(function, task_id="kelp", apply=None, **options):
         name = f"tests.{function.__name__}"
         task = app.task(function, bind=True, name=name, shared=False, **options)
         made.append(name)
-        return task.apply(task_id=task_id)
+        return task.apply(task_id=task_id, **(apply or {}))
 
     yield run
     for name in made:
@@ -598,3 +601,40 @@ def test_eager_task_leaves_the_run_that_called_it(run):
     run(outer)
 
     assert seen == ["kelp"]
+
+
+LAUNCHED = {"headers": {HEADER: True}}
+
+
+def test_row_is_running_before_the_first_line_of_its_task(run):
+    rows.create(task_id="kelp", state=State.WAITING)
+    states = []
+
+    def dry(self):
+        states.append(rows.get().state)
+
+    run(dry, apply=LAUNCHED)
+
+    assert states == [State.RUNNING]
+    assert (rows.get().state, rows.get().attempt) == (State.SUCCEEDED, 1)
+
+
+def test_task_that_leaves_its_end_open_leaves_it_to_the_next_run(monkeypatch):
+    rows.create(task_id="kelp", state=State.WAITING)
+    request = Context(id="kelp", is_eager=False, headers={HEADER: True})
+    beginning = Report(task_id="kelp", begins=True, is_first_run=True, is_new_attempt=True)
+    monkeypatch.setattr(celery, "begin_run", lambda run, is_first: beginning)
+    task = SimpleNamespace(request=request)
+    celery.on_prerun(task)
+
+    celery.on_postrun(task, "kelp", None, states.IGNORED)
+
+    assert (beginning.is_pending, rows.get().state) == (False, State.WAITING)
+
+
+def test_task_without_the_header_costs_no_query(run, django_assert_num_queries):
+    def dry(self):
+        pass
+
+    with django_assert_num_queries(0):
+        run(dry)

@@ -275,3 +275,39 @@ def count_rows():
 def ordinary(fails=False):
     if fails:
         raise ValueError("ordinary failure")
+
+
+@shared_task
+def wait(path):
+    wait_for(path)
+
+
+@shared_task(bind=True)
+def retry_without_bar(self):
+    if self.request.retries == 0:
+        raise self.retry(countdown=0)
+
+
+@shared_task(bind=True)
+def replace_itself(self):
+    raise self.replace(ordinary.si())
+
+
+@shared_task(bind=True)
+def make_bar_late(self, path):
+    wait_for(path)
+    ProgressBar(self.request.id, total=4, step=STEP).update(progress=2)
+
+
+@shared_task(bind=True)
+def find_own_bar(self, path):
+    bar = ProgressBar.get(self.request.id)
+    bar.update(progress=1)
+    wait_for(path)
+    bar.update(progress=3)
+
+
+@shared_task(bind=True)
+def let_subtask_advance(self, queue, path):
+    advance.apply_async((self.request.id, 3), queue=queue)
+    wait_for(path)

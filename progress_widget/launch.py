@@ -1,0 +1,118 @@
+"""Start a task together with its row."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from django.db import models, router, transaction
+
+from progress_widget import queues
+from progress_widget.lookups import reference_to
+from progress_widget.models import LABEL_LENGTH, LINK_LENGTH, TaskProgress
+from progress_widget.states import State
+from progress_widget.texts import UNPUBLISHED, cropped
+from progress_widget.writing.values import task_id_of, total_of
+
+logger = logging.getLogger("progress_widget")
+
+NAME_LENGTH = 255
+
+
+def start_task(
+    task: Any,
+    *args: Any,
+    owner: Any = None,
+    label: object = "",
+    about: models.Model | None = None,
+    link: object = "",
+    total: Any = None,
+    task_id: object = None,
+) -> TaskProgress:
+    """Make a task's row, publish the task once that is committed, and return the row.
+
+    Example::
+
+        row = start_task(dry_kelp, leaves, owner=request.user, label="Kelp harvest")
+
+    All keywords are ours. What the task takes by keyword, and what the queue is told, is said by a
+    signature::
+
+        start_task(dry_kelp.s(leaves, salt=True).set(queue="slow"), owner=request.user)
+
+    If the task can't be published, the row has failed, and says so to the people who watch.
+
+    Args:
+        task: A task, the signature of one, or its dotted name.
+        args: What the task is called with.
+        owner: The user for whom it is started; None and an anonymous user mean nobody.
+        label: What the task is, for people; cut to 255 characters.
+        about: What it is about: a saved model instance.
+        link: Where its result is.
+        total: What its progress counts up to; None means unknown, and is left to its bar.
+        task_id: Names the task. If this has been started before, for the same owner, that row is
+            returned and nothing is published: a form that is sent twice starts one task.
+
+    Raises:
+        TypeError: This is no task, or it does not take these arguments.
+        ValueError: The id is that of another task or owner, the object is not saved, or the link
+            is longer than 1,000 characters.
+    """
+    work = queues.work_of(task, args)
+    known: dict[str, Any] = {
+        "task_name": cropped(queues.name_of(work), NAME_LENGTH),
+        "owner_id": getattr(owner, "pk", None),
+        "label": cropped(label, LABEL_LENGTH),
+        "link": _link_of(link),
+        "total": total_of(total).value,
+    }
+    if about is not None:
+        known["content_type_id"], known["object_id"] = _reference_of(about)
+    given = task_id_of(task_id)
+    alias = router.db_for_write(TaskProgress)
+    row, is_made = TaskProgress.objects.using(alias).announce(
+        given or str(uuid4()), is_new=not given, **known
+    )
+    if is_made:
+        transaction.on_commit(partial(_publish, row, work), using=alias)
+    elif (row.owner_id, row.task_name) != (known["owner_id"], known["task_name"]):
+        raise ValueError(f"The task id {given!r} is that of another task")
+    return row
+
+
+def _link_of(link: object) -> str:
+    text = str(link)
+    if len(text) > LINK_LENGTH:
+        raise ValueError(f"A link has at most {LINK_LENGTH} characters: {text!r}")
+    return text
+
+
+def _reference_of(thing: models.Model) -> tuple[int, str]:
+    if thing.pk is None:
+        raise ValueError(f"A task can't be about what is not saved: {thing!r}")
+    return reference_to(thing)
+
+
+def _publish(row: TaskProgress, work: Any) -> None:
+    try:
+        queues.publish(work, row.task_id)
+    except Exception:  # whatever a broker's client raises
+        if queues.is_eager():  # it is the task's own
+            raise
+        logger.exception("Task %s, %s, could not be published", row.task_name, row.task_id)
+        _mark_unpublished(row)
+    else:
+        if queues.is_eager():
+            row.refresh_from_db()
+
+
+def _mark_unpublished(row: TaskProgress) -> None:
+    row.state, row.message = State.FAILED, UNPUBLISHED
+    try:
+        # Unless a worker has begun it: the message may have arrived in spite of the error.
+        rows = TaskProgress.objects.using(row._state.db)
+        rows.end(row.task_id, 0, State.FAILED, UNPUBLISHED)
+    except Exception:  # the row waits, and its page says so
+        logger.exception("The row of task %s could not be marked as failed", row.task_id)
