@@ -92,7 +92,6 @@ def bars_in(poll: Request) -> list[str]:
     return poll.post_data.split("\n")[1:] if poll.method == "POST" else []
 
 
-@BUNDLED
 def test_hundred_bars_ask_at_most_four_times_a_second_and_not_after_the_end(
     visitor: Visitor,
 ) -> None:
@@ -212,7 +211,6 @@ def test_bars_finish_one_after_another_and_others_join(visitor: Visitor) -> None
     assert visitor.polls_during(intervals=3) == 0
 
 
-@BUNDLED
 def test_many_bars_stay_and_recover_after_each_kind_of_error(visitor: Visitor) -> None:
     visitor.expects(*LOGGED)
     ids = make(10)
@@ -263,7 +261,6 @@ def test_many_bars_stay_and_recover_after_being_offline(visitor: Visitor) -> Non
     assert visitor.most_at_once == 1
 
 
-@ONCE
 def test_answer_that_hangs_holds_the_bars_for_four_seconds(visitor: Visitor) -> None:
     ids = make(10)
     hung: list[Route] = []
