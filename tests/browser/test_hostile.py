@@ -53,9 +53,9 @@ HOST = """
 SPACE = '<div style="height: 3000px"></div>'
 # The event before each request of one version, which then leaves the bar to the other.
 HELD_UP = {"older": "htmx:configRequest", "newer": "htmx:config:request"}
-HOLD_UP = """(name) => document.addEventListener(name, (event) => {
+HOLD_UP = """document.addEventListener("{}", (event) => {{
   if (document.querySelector("[data-state=running]")) event.preventDefault();
-}, true)"""
+}}, true)"""
 WATCH_THE_HOST = """() => {
   window.meddled = [];
   const watch = new MutationObserver((changes) => {
@@ -211,8 +211,9 @@ def test_two_major_versions_at_once_leave_bar_and_page_right(visitor: Visitor, h
     # Either may find that the other has replaced the bar.
     visitor.expects("insertBefore")
     bar = ProgressBar("kelp", total=10)
+    # From the first poll on: the other one does not know what this one has put into the page.
+    visitor.page.add_init_script(HOLD_UP.format(HELD_UP.get(held, "")))
     visitor.opens(tag("kelp") + HOST, head=views.HTMX_TAGS["2"])
-    visitor.page.evaluate(HOLD_UP, HELD_UP.get(held))
     visitor.page.evaluate(WATCH_THE_HOST)
 
     bar.update(progress=5)

@@ -304,7 +304,7 @@ def test_bars_ask_for_themselves_where_a_joint_request_is_refused(
         route.fulfill(status=status) if route.request.method == "POST" else route.continue_()
 
     visitor.page.route(POLLS, refuse)
-    visitor.opens(table(ids, INTERVAL))
+    visitor.opens(table(ids, LONG))
 
     rows.update(progress=6)
     visitor.sees_all("data-percent", "6.0")

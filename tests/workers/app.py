@@ -7,8 +7,11 @@ import os
 from celery import Celery
 
 import example.sqlite_broker  # noqa: F401  # Celery does not know sqlite:// without it
+from tests.workers import stacks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+
+stacks.tell_when_asked()
 
 app = Celery("tests")
 app.conf.update(

@@ -24,6 +24,7 @@ from django.test import Client
 from example import sqlite_broker
 from progress_widget.models import TaskProgress, has_heartbeat
 from progress_widget.reading import rendering
+from tests.workers import stacks
 
 # Long enough for a busy machine; a worker that has died is noticed much sooner.
 PATIENCE = 60.0
@@ -49,7 +50,8 @@ def wait_until(
             raise AssertionError(f"the worker has died:\n{worker.output()}")
         time.sleep(0.05)
     wanted = what if isinstance(what, str) else what()
-    raise AssertionError(f"waited in vain, {patience} s, until {wanted}")
+    known = "" if worker is None else f"\n{worker.output_with_stacks()}"
+    raise AssertionError(f"waited in vain, {patience} s, until {wanted}{known}")
 
 
 @dataclass
@@ -189,6 +191,11 @@ class Worker:
 
     def output(self) -> str:
         return self.log.read_text()
+
+    def output_with_stacks(self) -> str:
+        """Return the log, at whose end each process says where it stands, even if it hangs."""
+        stacks.ask(self.process.pid)
+        return self.output()
 
 
 def broker_or_skip(name: str, folder: Path) -> str:

@@ -271,6 +271,11 @@ def count_rows():
     return TaskProgress.objects.count()
 
 
+@shared_task(typing=False)
+def without_arguments() -> None:
+    """Do nothing; whoever publishes it is not told that it takes nothing."""
+
+
 @shared_task
 def ordinary(fails=False):
     if fails:

@@ -42,7 +42,7 @@ def work_of(worker: Worker, name: str, *args: object, **options: Any) -> Signatu
 ENDS = {
     "no bar": ("ordinary", (), "succeeded", ""),
     "no bar, exception": ("ordinary", (True,), "failed", ERROR),
-    "arguments that it does not take": ("ordinary", (1, 2, 3), "failed", ERROR),
+    "arguments that it does not take": ("without_arguments", (1, 2, 3), "failed", ERROR),
     "own bar": ("succeed", (), "succeeded", ""),
     "own bar, exception": ("raise_exception", (), "failed", ERROR),
     "fail()": ("say_why", (), "failed", "The kelp is wet."),
