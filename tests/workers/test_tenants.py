@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
+from progress_widget.models import State, TaskProgress
 from tests.workers.conftest import StartWorker, Worker, wait_until
 
 SCHEMAS = ("north", "south")
@@ -82,11 +83,9 @@ def test_end_is_written_there_whoever_tells_it(tenants_worker: Worker, fate: str
 def test_revocation_is_written_there(tenants_worker: Worker) -> None:
     task_id = str(uuid4())
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO south.{TABLE} (task_id, label, progress, step, state, message, attempt,"
-            " created_at, updated_at) VALUES (%s, '', 0, '', 'waiting', '', 0, now(), now())",
-            [task_id],
-        )
+        cursor.execute("SET search_path TO south")
+        TaskProgress.objects.create(task_id=task_id, state=State.WAITING)
+        cursor.execute("RESET search_path")
 
     tenants_worker.revoke(task_id)
     send(tenants_worker, "succeed", "south", task_id)
