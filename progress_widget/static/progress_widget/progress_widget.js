@@ -3,8 +3,8 @@
 // htmx's request for one bar is cancelled, and another is sent for all that are due.
 {
   const WRAPPER = "[data-progress-widget]";
-  const BARS = `${WRAPPER} > [hx-get]`;
-  const ENDED = `${WRAPPER} > [data-state]:not([hx-get])`;
+  const SHOWN = `${WRAPPER} > [data-state]`;
+  const BARS = `${SHOWN}[hx-get]`;
   const MOST = 50; // bars in one request
   const PATIENCE = 4_000; // ms: one answer that hangs must not hold them all for long
   const CALM = 5_000; // ms between two polls of a bar out of sight, or after a 503 that names no time
@@ -89,7 +89,7 @@
     const answer = await fetch(folder, { method: "POST", headers, body, signal });
     heed(answer.status, answer.headers.get("Retry-After"));
     // No such view, or something on the way allows no such POST: each bar asks by itself.
-    if (answer.status >= 400 && answer.status < 429) mayJoin = false;
+    mayJoin = answer.status < 400 || answer.status > 428;
     if (answer.status === 200) await show(await answer.text());
     return JSON.parse(answer.headers.get("HX-Trigger"));
   };
@@ -115,11 +115,10 @@
   // Where htmx is about to send a request. When that is cancelled, both versions keep the trigger.
   const configured = (event) => {
     const bar = event.target;
-    // Of two versions on a page, one may have morphed a bar for which the other's timer goes on.
-    if (bar.matches?.(ENDED)) event.preventDefault(); // the target may be the document
-    if (event.defaultPrevented || !bar.matches?.(BARS)) return;
+    if (event.defaultPrevented || !bar.matches?.(SHOWN)) return; // the target may be the document
     if (!keepsPace(bar.parentElement)) observer.observe(bar.parentElement); // once more does nothing
-    if (!mayAsk() || isAsking || !isDue(bar)) {
+    // Of two versions on a page, one may have morphed a bar for which the other's timer goes on.
+    if (!bar.matches(BARS) || !mayAsk() || isAsking || !isDue(bar)) {
       event.preventDefault();
     } else if (mayJoin && window.htmx?.swap && all(BARS).length > 1) {
       event.preventDefault();
