@@ -11,14 +11,12 @@ from django.db import models, router, transaction
 
 from progress_widget import queues
 from progress_widget.lookups import reference_to
-from progress_widget.models import LABEL_LENGTH, LINK_LENGTH, TaskProgress
+from progress_widget.models import LABEL_LENGTH, LINK_LENGTH, NAME_LENGTH, TaskProgress
 from progress_widget.states import State
 from progress_widget.texts import UNPUBLISHED, cropped
 from progress_widget.writing.values import task_id_of, total_of
 
 logger = logging.getLogger("progress_widget")
-
-NAME_LENGTH = 255
 
 
 def start_task(

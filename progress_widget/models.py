@@ -20,6 +20,7 @@ from progress_widget.states import State as State
 
 TASK_ID_LENGTH = 255
 LABEL_LENGTH = 255
+NAME_LENGTH = 255
 LINK_LENGTH = 1000
 OBJECT_ID_LENGTH = 255
 STEP_LENGTH = 255
@@ -62,7 +63,7 @@ class TaskProgress(models.Model):
         _("failed"), default=0, help_text=_("How many of a group's tasks have failed.")
     )
     task_name = models.CharField(
-        _("task name"), max_length=255, blank=True, help_text=_("For developers.")
+        _("task name"), max_length=NAME_LENGTH, blank=True, help_text=_("For developers.")
     )
     # Rows may have a database of their own, which knows neither users nor content types: hence no
     # constraints.
@@ -162,5 +163,9 @@ def has_heartbeat() -> bool:
 
     On SQLite, no second connection is safe beside the task's own.
     """
-    alias = router.db_for_write(TaskProgress)
-    return conf.background_writes and connections[alias].vendor != "sqlite"
+    return conf.background_writes and not is_on_sqlite()
+
+
+def is_on_sqlite() -> bool:
+    """Whether rows are written to SQLite."""
+    return connections[router.db_for_write(TaskProgress)].vendor == "sqlite"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from django.db import connections, router
+from django.db import connections
 from django.db.utils import load_backend
 
-from progress_widget.models import TaskProgress
+from progress_widget.models import is_on_sqlite
 
 SECONDS = 5
 """For which a connection may hang before it is given up."""
@@ -47,5 +47,4 @@ def use_own_connections() -> None:
 
 def may_linger() -> bool:
     """Whether a connection may stay open: one of SQLite must not be carried over a fork."""
-    alias = router.db_for_write(TaskProgress)
-    return connections[alias].vendor != "sqlite"
+    return not is_on_sqlite()
