@@ -409,17 +409,20 @@ def test_bar_out_of_sight_asks_less_often_and_at_once_when_it_is_seen(
 
     visitor.waits_for_polls(8)
     before = asked_for(visitor.polls)
-    rows.update(progress=7)
-    visitor.sees(percent=7, within="#near")
-    still = bar.get_attribute("data-percent")
+    for progress in range(7, 10):  # on a slow machine, its five seconds may be over just now
+        rows.update(progress=progress)
+        visitor.sees(percent=progress, within="#near")
+        has_heard = bar.get_attribute("data-percent") == f"{progress}.0"
+        if not has_heard:
+            break
     seen = len(visitor.polls)
     visitor.page.evaluate(NOTE_SEEN)
     visitor.page.locator("#far").evaluate(reveal)
-    visitor.sees(percent=7, within="#far")
+    visitor.sees(percent=progress, within="#far")
 
     assert visitor.page.evaluate("wereBars") == [True]
     assert before.count(True) <= 2
-    assert still == "0.0"
+    assert not has_heard
     assert asked_for(visitor.polls[seen:])[:5].count(True) >= 1
 
 
