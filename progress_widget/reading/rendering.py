@@ -24,8 +24,8 @@ from django.utils.translation import get_language, gettext
 from progress_widget.models import LABEL_LENGTH, TaskProgress
 from progress_widget.reading import tickets
 from progress_widget.reading.access import may_show, user_of
+from progress_widget.reading.addresses import poll_url
 from progress_widget.reading.fragments import REFUSED, Fragment, in_language, refusal
-from progress_widget.reading.poll_urls import poll_url
 from progress_widget.reading.polling import Wanted, look_up, newest_about, present, shown_of
 from progress_widget.reading.subjects import is_object, milliseconds_of, task_id_of
 from progress_widget.reading.tickets import Ticket
