@@ -11,11 +11,12 @@ class ProgressWidgetConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from progress_widget import probe, queues
+        from progress_widget import probe
         from progress_widget.checks import check_settings, check_urls
         from progress_widget.lifecycle import celery
+        from progress_widget.queues import examining
 
         checks.register(check_settings)
         checks.register(check_urls, checks.Tags.urls)
         celery.connect()
-        queues.register(probe.NAME, probe.report)
+        examining.register(probe.NAME, probe.report)

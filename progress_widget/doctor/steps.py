@@ -14,6 +14,7 @@ from progress_widget import probe, queues
 from progress_widget.checks import check_settings, check_urls
 from progress_widget.clock import NOW
 from progress_widget.models import TaskProgress
+from progress_widget.queues import examining
 from progress_widget.reading import rendering, tickets
 from progress_widget.reading.polling import Wanted, look_up
 from progress_widget.reading.tickets import Ticket
@@ -37,7 +38,7 @@ class Examination:
         self.task_id = str(uuid4())
         self.queue = queue
         self.timeout = timeout
-        self.workers: dict[str, queues.Worker] = {}
+        self.workers: dict[str, examining.Worker] = {}
 
     def settings(self) -> str:
         _raise_for(check_settings(None))
@@ -68,7 +69,7 @@ class Examination:
         return f"The {database} has taken a row."
 
     def broker(self) -> str:
-        if not queues.is_configured():
+        if not examining.is_configured():
             raise Problem(
                 "No Celery app is loaded here, so tasks would go to a broker on this machine that "
                 'nobody has configured. Import yours in the __init__.py of your project, as "First '
@@ -80,9 +81,9 @@ class Examination:
                 "broker and worker, and a page is shown only when they are over. Remove the "
                 "setting, except for tests."
             )
-        broker = queues.broker()
+        broker = examining.broker()
         try:
-            queues.connect()
+            examining.connect()
         except Exception as error:  # whatever the broker's client raises
             raise Problem(
                 f"{broker} does not answer: {reason(error)} Start the broker, or correct Celery's "
@@ -91,8 +92,8 @@ class Examination:
         return f"{broker} answers."
 
     def publish(self) -> str:
-        queue = queues.queue_of(probe.NAME, self.queue)
-        self.workers = queues.workers()
+        queue = examining.queue_of(probe.NAME, self.queue)
+        self.workers = examining.workers()
         takers = [name for name, worker in self.workers.items() if worker.takes_from(queue)]
         if self.workers and not takers:
             raise Problem(
@@ -106,7 +107,7 @@ class Examination:
                 f"{_list(strangers)}: the app is missing there. Add progress_widget to the "
                 "INSTALLED_APPS of the worker, install this release where it runs, and restart it."
             )
-        queues.send(probe.NAME, self.task_id, self.queue)
+        examining.send(probe.NAME, self.task_id, self.queue)
         known = _list(takers) or "none has answered"
         return f'The task is in the queue "{queue}". Workers that take from it: {known}.'
 
@@ -172,13 +173,13 @@ class Examination:
         return TaskProgress.objects.for_tasks([self.task_id])[self.task_id]
 
     def _why_silent(self) -> str:
-        before, now = self.workers, queues.workers() or self.workers
+        before, now = self.workers, examining.workers() or self.workers
         if not now:
             return (
                 f"No worker has answered or run the task for {self.timeout:g} s. Start one: celery "
                 "-A <your project> worker. If one is running, it is busy or uses another broker "
-                f"than {queues.broker()}. (The task stays in the queue, and does nothing when it "
-                "is run later.)"
+                f"than {examining.broker()}. (The task stays in the queue, and does nothing when "
+                "it is run later.)"
             )
         ran = [name for name in now if _runs(now, name) > _runs(before, name)]
         if ran:
@@ -204,11 +205,11 @@ def _raise_for(messages: Iterable[CheckMessage]) -> None:
         raise Problem(" ".join(found))
 
 
-def _runs(workers: dict[str, queues.Worker], name: str) -> int:
+def _runs(workers: dict[str, examining.Worker], name: str) -> int:
     return workers[name].runs.get(probe.NAME, 0) if name in workers else 0
 
 
-def _queues(workers: dict[str, queues.Worker]) -> str:
+def _queues(workers: dict[str, examining.Worker]) -> str:
     return ", ".join(
         f"{name} takes from {', '.join(sorted(worker.queues))}" for name, worker in workers.items()
     )

@@ -15,13 +15,3 @@ name_of = celery.name_of
 publish = celery.publish
 is_eager = celery.is_eager
 is_launched = celery.is_launched
-
-# For the doctor.
-Worker = celery.Worker
-broker = celery.broker
-connect = celery.connect
-is_configured = celery.is_configured
-queue_of = celery.queue_of
-register = celery.register
-send = celery.send
-workers = celery.workers

@@ -1,14 +1,13 @@
-"""Celery's answers: which task runs here, how one is started and has ended, who would run one."""
+"""Celery's answers: which task runs here, how one is started and has ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakValueDictionary
 
-from celery import Task, current_app, shared_task, states
+from celery import Task, current_app, states
 from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
 from celery.canvas import Signature
@@ -22,10 +21,6 @@ BACKEND_STATES = {
     states.REVOKED: State.CANCELLED,
 }
 
-ANSWER = 2.0
-"""Seconds for which an answer of a worker is waited for."""
-
-
 HEADER = "progress_widget"
 """In the message of a task whose row was made before it was published."""
 
@@ -34,19 +29,6 @@ RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "in
 
 PATIENCE = 4.0
 """Seconds for which a page waits at most for a free connection to the broker, or for a new one."""
-
-
-class Worker(NamedTuple):
-    """What a worker says of itself."""
-
-    queues: frozenset[str]
-    tasks: frozenset[str]
-
-    runs: Mapping[str, int]
-    """How many tasks of a name it has begun since its start."""
-
-    def takes_from(self, queue: str) -> bool:
-        return not queue or queue in self.queues
 
 
 # The runs of this process. Celery's current_task will not do: a task that is called as a function
@@ -139,78 +121,6 @@ def is_launched(request: Any) -> bool:
     return HEADER in (request.headers or {})
 
 
-@cache  # apps get ready again where INSTALLED_APPS is overridden
-def register(name: str, function: Callable[[str, str], None]) -> None:
-    """Make a function a task that every worker with the app knows, autodiscovery or not.
-
-    Args:
-        function: Called with the task's id and the worker's name.
-    """
-
-    def run(task: Any) -> None:
-        function(task.request.id, str(task.request.hostname))
-
-    shared_task(run, bind=True, name=name, ignore_result=True)
-
-
-def is_configured() -> bool:
-    """Whether the project's app is known here, and not just the one that Celery makes up."""
-    return bool(current_app.main != "default")
-
-
 def is_eager() -> bool:
     """Whether tasks run in the process that starts them."""
     return bool(current_app.conf.task_always_eager)
-
-
-def broker() -> str:
-    """Return the broker's URL, without its password."""
-    return str(current_app.connection_for_write().as_uri())
-
-
-def connect() -> None:
-    """Connect to the broker once, or raise whatever its client does."""
-    with current_app.connection_for_write() as connection:
-        connection.ensure_connection(max_retries=1, interval_start=0)
-
-
-def queue_of(name: str, queue: str = "") -> str:
-    """Return the queue that a task is routed to; "" if it goes to an exchange instead.
-
-    Args:
-        queue: The one that is asked for; "" leaves it to the routes.
-    """
-    options = {"queue": queue} if queue else {}
-    route = current_app.amqp.router.route(options, name, task_type=current_app.tasks[name])
-    return str(getattr(route.get("queue"), "name", ""))
-
-
-def send(name: str, task_id: str, queue: str = "") -> None:
-    """Send a registered task, at once or not at all."""
-    options = {"queue": queue} if queue else {}
-    with current_app.connection_for_write() as connection:
-        current_app.tasks[name].apply_async(
-            task_id=task_id, connection=connection, retry=False, **options
-        )
-
-
-def workers() -> dict[str, Worker]:
-    """Ask all workers what they do; those without remote control, or too busy, are not in it."""
-    control = current_app.control
-    with current_app.connection_for_write() as connection:
-        runs = control.inspect(timeout=ANSWER, connection=connection).stats() or {}
-        if not runs:
-            return {}
-        # Those that have answered once are asked by name, so that the last answer ends the waiting.
-        known = control.inspect(list(runs), timeout=ANSWER, connection=connection)
-        queues = known.active_queues() or {}
-        tasks = known.registered() or {}
-    return {
-        name: Worker(
-            queues=frozenset(queue["name"] for queue in queues.get(name, ())),
-            # A task comes with what is special about it: "kelp.tasks.dry [rate_limit=10/m]".
-            tasks=frozenset(task.partition(" ")[0] for task in tasks.get(name, ())),
-            runs=runs[name]["total"],
-        )
-        for name in runs
-    }
