@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import cache, lru_cache, partial
 from typing import Any
 
@@ -22,10 +21,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 
 from progress_widget.models import LABEL_LENGTH, TaskProgress
-from progress_widget.reading import tickets
+from progress_widget.reading import gathering, tickets
 from progress_widget.reading.access import may_show, user_of
 from progress_widget.reading.addresses import poll_url
 from progress_widget.reading.fragments import REFUSED, Fragment, in_language, refusal
+from progress_widget.reading.gathering import Gathered
 from progress_widget.reading.polling import Wanted, look_up, newest_about, present, shown_of
 from progress_widget.reading.subjects import is_object, milliseconds_of, task_id_of
 from progress_widget.reading.tickets import Ticket
@@ -34,8 +34,6 @@ from progress_widget.texts import NO_STYLESHEET, PROGRESS, REFRESH, cropped
 
 TEMPLATE = "progress_widget/progressbar.html"
 
-# A bar within {% progressbars %}: its key, a blank bar, and its key again.
-STAND_IN = re.compile(r"<!--(p[0-9A-Za-z_-]{6})-->[^<]*(?:<(?!!--/\1-->)[^<]*)*<!--/\1-->")
 KEY, TOKEN = "stand-in-key", "stand-in-token"
 
 
@@ -82,17 +80,17 @@ def progressbar(
     token = tickets.sign(ticket)
     if isinstance(task, TaskProgress):
         return _on_page(shown_of(task, Wanted(ticket, request), present()), ticket, token)
-    gathered = _gathered.get()
+    gathered = gathering.here.get()
     if gathered is not None:
-        return gathered.stand_in(Wanted(ticket, request), token)
+        return _stand_in(gathered, Wanted(ticket, request), token)
     [fragment] = look_up([Wanted(ticket, request)])
     return _on_page(fragment, ticket, token)
 
 
 def _about(thing: Model, draw: Callable[[TaskProgress | None], SafeString]) -> SafeString:
-    gathered = _gathered.get()
+    gathered = gathering.here.get()
     if gathered is not None:
-        return gathered.stand_in_about(thing, draw)
+        return gathered.stand_in_about(new_key(), thing, draw)
     [row] = newest_about([thing])
     return draw(row)
 
@@ -103,69 +101,37 @@ def progressbars(content: Callable[[], SafeString]) -> SafeString:
     Within it, ``progressbar()`` returns a stand-in. One that is caught on its way, by a cache or a
     filter, is a bar too: it knows nothing yet, and polls as any other.
     """
-    if _gathered.get() is not None:  # another block around this one draws them all
+    if gathering.here.get() is not None:  # another block around this one draws them all
         return content()
-    gathered = Gathered()
-    outside = _gathered.set(gathered)
-    try:
+    with gathering.gather() as gathered:
         html = content()
-    finally:
-        _gathered.reset(outside)
     fragments = look_up([wanted for wanted, _ in gathered.bars.values()])
     shown = dict(zip(gathered.bars, fragments, strict=True))
     rows = newest_about([thing for thing, *_ in gathered.about.values()])
     newest = dict(zip(gathered.about, rows, strict=True))
 
-    def drawn(found: re.Match[str]) -> str:
-        key = found[1]
+    def drawn(key: str) -> str | None:
         if key in newest:
             _, draw, language = gathered.about[key]
             with in_language(language):
                 return draw(newest[key])
         if key not in shown:
-            return found[0]
+            return None
         wanted, token = gathered.bars[key]
         return _on_page(shown[key], wanted.ticket, token)
 
-    return SafeString(STAND_IN.sub(drawn, html))
+    return gathering.replaced(html, drawn)
 
 
-class Gathered:
-    """The bars within a ``{% progressbars %}`` that are yet to be drawn."""
-
-    def __init__(self) -> None:
-        self.bars: dict[str, tuple[Wanted, str]] = {}
-        """Each with its token, by the key of its stand-in."""
-
-        self.about: dict[str, tuple[Model, Callable[[TaskProgress | None], SafeString], str]] = {}
-        """The objects whose tasks are not known yet, each with what draws it and its language."""
-
-        self._blanks: dict[str, str] = {}
-
-    def stand_in(self, wanted: Wanted, token: str) -> SafeString:
-        key = new_key()
-        self.bars[key] = wanted, token
-        blank = self._blank(wanted.ticket.language).replace(TOKEN, token).replace(KEY, key)
-        return SafeString(f"<!--{key}-->{blank}<!--/{key}-->")
-
-    def stand_in_about(
-        self, thing: Model, draw: Callable[[TaskProgress | None], SafeString]
-    ) -> SafeString:
-        key = new_key()
-        self.about[key] = thing, draw, get_language() or ""
-        return SafeString(f"<!--{key}--><!--/{key}-->")
-
-    def _blank(self, language: str) -> str:
-        """Return a bar that waits for its first poll; to render each would double the cost."""
-        if language not in self._blanks:
-            fragment = Fragment(
-                state=State.WAITING, text=gettext(PROGRESS), interval_ms=present().interval_ms
-            )
-            self._blanks[language] = render(fragment, KEY, token=TOKEN, on_page=True)
-        return self._blanks[language]
-
-
-_gathered: ContextVar[Gathered | None] = ContextVar("progress_widget_gathered", default=None)
+def _stand_in(gathered: Gathered, wanted: Wanted, token: str) -> SafeString:
+    language, key = wanted.ticket.language, new_key()
+    if language not in gathered.blanks:
+        waiting = Fragment(
+            state=State.WAITING, text=gettext(PROGRESS), interval_ms=present().interval_ms
+        )
+        gathered.blanks[language] = render(waiting, KEY, token=TOKEN, on_page=True)
+    blank = gathered.blanks[language].replace(TOKEN, token).replace(KEY, key)
+    return gathered.stand_in(key, wanted, token, blank)
 
 
 def _on_page(fragment: Fragment, ticket: Ticket, token: str) -> SafeString:
