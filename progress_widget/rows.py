@@ -14,7 +14,7 @@ from progress_widget.assignments import changed, from_now, total_at_the_end
 from progress_widget.clock import NOW, offset
 from progress_widget.lookups import Lookups
 from progress_widget.statements import inserting, select
-from progress_widget.states import ENDED, State
+from progress_widget.states import ENDED, State, Taken
 from progress_widget.texts import COMPLETE
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class TaskProgressQuerySet(Lookups):
         after: float = 0.0,
         new_attempt: bool = False,
         changes: Mapping[str, Any] = MappingProxyType({}),
-    ) -> bool:
+    ) -> Taken:
         """Record how an attempt went; success counts as having reached the row's total.
 
         Args:
@@ -176,7 +176,7 @@ class TaskProgressQuerySet(Lookups):
             changes: What the row does not know yet, as in ``save_changes()``.
 
         Returns:
-            Whether a row was there to be written.
+            Whether a row was there to be written, and had not ended before.
         """
         replaced = [State.SUCCEEDED] if overrule else []
         if state == State.CANCELLED:
@@ -192,7 +192,10 @@ class TaskProgressQuerySet(Lookups):
         values["finished_at"] = NOW if state in ENDED else None
         if new_attempt:
             values["attempt"] = F("attempt") + 1
-        return bool(self._not_ended(task_id, attempt, *replaced).update(**values))
+        if self._not_ended(task_id, attempt).update(**values):
+            return Taken.AS_SAID
+        ended = self._of_attempt(task_id, attempt).filter(state__in=replaced)
+        return Taken.OVER_ANOTHER if replaced and ended.update(**values) else Taken.NOT
 
     def purge(self, days: float | None = None, *, batch_size: int = 1000) -> int:
         """Delete the rows of ``outlived()`` in batches, so that no lock is held for long.
@@ -214,9 +217,12 @@ class TaskProgressQuerySet(Lookups):
 
     purge.alters_data = True  # type: ignore[attr-defined]  # no template may call it
 
-    def _not_ended(self, task_id: str, attempt: int | None, *but: State) -> TaskProgressQuerySet:
-        states = [state for state in State if state in but or state not in ENDED]
-        rows = self.filter(task_id=task_id, state__in=states)
+    def _not_ended(self, task_id: str, attempt: int | None) -> TaskProgressQuerySet:
+        states = [state for state in State if state not in ENDED]
+        return self._of_attempt(task_id, attempt).filter(state__in=states)
+
+    def _of_attempt(self, task_id: str, attempt: int | None) -> TaskProgressQuerySet:
+        rows = self.filter(task_id=task_id)
         return rows if attempt is None else rows.filter(attempt=attempt)
 
 
