@@ -14,6 +14,8 @@ from progress_widget.lookups import reference_to
 from progress_widget.models import LABEL_LENGTH, LINK_LENGTH, NAME_LENGTH, TaskProgress
 from progress_widget.states import State
 from progress_widget.texts import UNPUBLISHED, cropped
+from progress_widget.writing.announcing import End, announce
+from progress_widget.writing.contexts import context_here
 from progress_widget.writing.values import task_id_of, total_of
 
 logger = logging.getLogger("progress_widget")
@@ -111,6 +113,7 @@ def _mark_unpublished(row: TaskProgress) -> None:
     try:
         # Unless a worker has begun it: the message may have arrived in spite of the error.
         rows = TaskProgress.objects.using(row._state.db)
-        rows.end(row.task_id, 0, State.FAILED, UNPUBLISHED)
+        if rows.end(row.task_id, 0, State.FAILED, UNPUBLISHED):
+            announce(End(row.task_id, context_here(row.task_id)), in_background=False)
     except Exception:  # the row waits, and its page says so
         logger.exception("The row of task %s could not be marked as failed", row.task_id)

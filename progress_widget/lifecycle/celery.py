@@ -16,6 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLo
 from progress_widget import queues
 from progress_widget.states import State
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
+from progress_widget.writing.announcing import announcer
 from progress_widget.writing.background import writer
 from progress_widget.writing.flushing import flush, hand_over, reports_of
 from progress_widget.writing.opening import begin_run
@@ -159,8 +160,9 @@ def on_unknown(id: str, **signal: object) -> None:
 
 
 def on_shutdown(**signal: object) -> None:
-    """Write what is still pending before the process ends."""
+    """Write what is still pending, and announce what has ended, before the process does."""
     writer.drain()
+    announcer.drain()
 
 
 def end_from_outside(

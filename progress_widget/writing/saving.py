@@ -11,6 +11,8 @@ from django.db import IntegrityError, connections, router, transaction
 from progress_widget.clock import NOW
 from progress_widget.models import TaskProgress
 from progress_widget.rows import TaskProgressQuerySet
+from progress_widget.states import ENDED, Taken
+from progress_widget.writing.announcing import End, announce
 from progress_widget.writing.reports import Outcome, Report
 
 logger = logging.getLogger("progress_widget")
@@ -141,6 +143,7 @@ def _write(report: Report, outcome: Outcome | None, *, beat: bool = False) -> bo
     changes = {} if report.is_fenced else snapshot.changes_since(report.written)
     if outcome is None and (report.is_fenced or not (changes or beat)):
         return True
+    taken = Taken.NOT
     with _writing(report) as rows:
         if outcome is None:
             is_written = rows.save_changes(report.task_id, report.attempt, changes)
@@ -148,18 +151,21 @@ def _write(report: Report, outcome: Outcome | None, *, beat: bool = False) -> bo
             is_uncounted = report.is_new_attempt and not report.starts and report.attempt is None
             # A first run that has not been noted must not touch what the next one has begun.
             is_unnoted = report.is_to_begin and report.is_first_run
-            is_written = rows.end(
+            taken = rows.end(
                 report.task_id,
                 0 if is_unnoted else report.attempt,
                 *outcome,
                 new_attempt=is_uncounted,
                 changes=changes,
             )
+            is_written = bool(taken)
     if is_written:
         report.written = snapshot
     if is_written and outcome is not None:
         report.is_fenced = True
         report.forget(outcome)
+        if taken == Taken.AS_SAID and outcome.state in ENDED:
+            announce(End(report.task_id, report.context), in_background=report.in_background)
     return is_written
 
 
