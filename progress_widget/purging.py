@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+
 from progress_widget.lookups import Lookups
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Purging(Lookups):
@@ -17,13 +24,25 @@ class Purging(Lookups):
         rows = self.outlived(days)
         left, purged = rows.order_by("created_at"), 0
         while batch := list(left.values_list("created_at", "pk")[:batch_size]):
-            # All conditions once more: a row may have been started over since it was selected.
-            _, deleted = rows.filter(pk__in=[pk for _, pk in batch]).delete()
+            deleted = self._purge([pk for _, pk in batch], rows, batch_size)
             if not deleted:  # another purge was faster
                 break
-            purged += deleted[self.model._meta.label]
+            purged += deleted
             # The index still has what is deleted, so it is not read from its start again.
             left = rows.filter(created_at__gte=batch[-1][0]).order_by("created_at")
         return purged
 
     purge.alters_data = True  # type: ignore[attr-defined]  # no template may call it
+
+    def _purge(self, keys: list[Any], outlived: Self, batch_size: int) -> int:
+        """Delete rows, and the members of groups before them; return how many rows there were."""
+        members = self.model._meta.get_field("members").related_model._base_manager.using(self.db)
+        while batch := list(
+            members.filter(group__in=keys).values_list("pk", flat=True)[:batch_size]
+        ):
+            members.filter(pk__in=batch).delete()
+        with transaction.atomic(using=self.db):
+            # All conditions once more: a row may have been started over since it was selected.
+            locked = outlived.filter(pk__in=keys).select_for_update().values_list("pk", flat=True)
+            _, deleted = self.filter(pk__in=list(locked)).delete()
+        return deleted.get(self.model._meta.label, 0)
