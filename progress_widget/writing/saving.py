@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from django.db import IntegrityError, connections, router, transaction
 
 from progress_widget.clock import NOW
-from progress_widget.models import TaskProgress
+from progress_widget.models import GroupMember, TaskProgress
 from progress_widget.rows import TaskProgressQuerySet
 from progress_widget.states import ENDED, Taken
 from progress_widget.writing.announcing import End, announce
@@ -34,6 +34,9 @@ def save(report: Report, *, beat: bool = False) -> None:
         django.db.Error: The write failed; what has not been written stays pending.
     """
     outcome = report.outcome
+    if report.group is not None:
+        _count(report, report.group, outcome)
+        return
     if report.is_to_begin and outcome is None:
         _begin(report)
         return
@@ -128,6 +131,23 @@ def _begin(report: Report) -> None:
     with _writing(report) as rows:
         report.attempt = rows.begin(report.task_id)
     report.is_awaiting = report.attempt is None
+
+
+def _count(report: Report, group: str, outcome: Outcome | None) -> None:
+    """Count a task in the row of its group at its end; before that, note that it has begun."""
+    is_over = False
+    with _writing(report) as rows:
+        members = GroupMember.objects.using(rows.db)
+        if outcome is None:
+            members.begin(group)
+            report.attempt = 0
+        elif group := group or members.group_of(report.task_id) or "":
+            is_over = members.end(group, [report.task_id], outcome.state)
+    if outcome is not None:
+        report.is_fenced = True
+        report.forget(outcome)
+    if is_over:
+        announce(End(group, report.context), in_background=report.in_background)
 
 
 def _start_again(report: Report) -> None:
