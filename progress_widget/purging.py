@@ -42,6 +42,8 @@ class Purging(Lookups):
         ):
             members.filter(pk__in=batch).delete()
         with transaction.atomic(using=self.db):
+            # A write first: SQLite may refuse one in a transaction that has begun by reading.
+            members.filter(group__in=keys).delete()
             # All conditions once more: a row may have been started over since it was selected.
             locked = outlived.filter(pk__in=keys).select_for_update().values_list("pk", flat=True)
             _, deleted = self.filter(pk__in=list(locked)).delete()
