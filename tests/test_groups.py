@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from celery import Celery, chain, chord, group, shared_task, signals
 from celery.app.task import Context
-from celery.exceptions import WorkerLostError
+from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from django.contrib.auth.models import AnonymousUser, Group, User
 from django.db import connection, transaction
 from django.utils import timezone
@@ -436,6 +436,16 @@ def test_ends_that_only_the_main_process_sees_are_counted(harvest, drained, told
     assert told == []
 
 
+def test_task_that_will_be_delivered_again_does_not_count(harvest, drained, monkeypatch):
+    monkeypatch.setattr(dry, "acks_late", True)
+    monkeypatch.setattr(dry, "acks_on_failure_or_timeout", False)
+
+    lifecycle.on_failure(dry, "leaf 0", TimeLimitExceeded())
+    drained()
+
+    assert said()[1:3] == (0, 0)
+
+
 def test_last_end_from_outside_ends_and_announces_the_group(harvest, drained, told):
     end(0, 1, 2)
 
@@ -590,11 +600,13 @@ def test_published_tasks_are_known_one_by_one():
     task = task_of()
     work = grouping.group_work_of([task.s(1), task.s(object()), task.s(3)], "kelp")
     published: set[str] = set()
+    listening = len(signals.after_task_publish.receivers)
 
     with pytest.raises(Exception, match=r"(?i)serializ|encod"):
         grouping.publish_group(work, published)
 
     assert published == {work.task_ids[0]}
+    assert len(signals.after_task_publish.receivers) == listening
 
 
 def test_chord_is_published_with_its_header_alone():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
@@ -164,6 +165,30 @@ def test_row_that_is_started_over_in_the_meantime_stays():
         purged = rows.purge()
 
     assert (purged, left()) == (1, {"kelp"})
+
+
+@pytest.mark.skipif(connection.vendor == "mysql", reason="it may break off either of the two")
+@pytest.mark.django_db(transaction=True)
+def test_row_that_is_started_over_during_the_purge_is_made_again():
+    make("kelp", state=State.FAILED)
+
+    def start_over() -> None:
+        ProgressBar("kelp", total=10)
+        connection.close()
+
+    thread = threading.Thread(target=start_over)
+
+    def start(execute: Any, sql: str, *args: Any) -> Any:
+        if deleting(sql):
+            thread.start()
+            thread.join(0.5)  # in vain, as long as the row is locked
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(start):
+        rows.purge()
+    thread.join()
+
+    assert (left(), rows.get().state) == ({"kelp"}, State.RUNNING)
 
 
 def test_purge_ends_where_its_transaction_still_sees_what_another_has_deleted():

@@ -110,6 +110,18 @@ def test_retry_is_no_end_and_the_next_attempt_has_its_own(run, told):
     assert (before, told) == ([], [("kelp", "succeeded")] * 2)
 
 
+def test_retry_is_not_left_to_the_thread_which_might_find_the_next_end(told, monkeypatch):
+    taken = []
+    monkeypatch.setattr(announcer, "take", taken.append)
+    for state in (State.RETRYING, State.FAILED):
+        report = Report(task_id="kelp", in_background=True)
+        rows.get_or_create(task_id="kelp")
+        report.end(Outcome(state))
+        save(report)
+
+    assert [end.task_id for end in taken] == ["kelp"]
+
+
 def test_end_is_announced_once_it_is_committed(told):
     with transaction.atomic():
         ProgressBar("kelp").finalize()
@@ -227,7 +239,7 @@ def test_connections_of_the_thread_are_its_own_and_closed_with_it(connect):
     if thread is not None:
         thread.join(10)
 
-    assert used[0] is not connections["default"]
+    assert used[0].settings_dict is not connections.settings["default"]  # it has no pool
     assert used[0].connection is None
 
 
