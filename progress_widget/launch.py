@@ -14,6 +14,8 @@ from progress_widget.lookups import reference_to
 from progress_widget.models import LABEL_LENGTH, LINK_LENGTH, NAME_LENGTH, TaskProgress
 from progress_widget.states import State
 from progress_widget.texts import UNPUBLISHED, cropped
+from progress_widget.writing.announcing import End, announce
+from progress_widget.writing.contexts import context_here
 from progress_widget.writing.values import task_id_of, total_of
 
 logger = logging.getLogger("progress_widget")
@@ -59,15 +61,8 @@ def start_task(
             is longer than 1,000 characters.
     """
     work = queues.work_of(task, args)
-    known: dict[str, Any] = {
-        "task_name": cropped(queues.name_of(work), NAME_LENGTH),
-        "owner_id": getattr(owner, "pk", None),
-        "label": cropped(label, LABEL_LENGTH),
-        "link": _link_of(link),
-        "total": total_of(total).value,
-    }
-    if about is not None:
-        known["content_type_id"], known["object_id"] = _reference_of(about)
+    known = known_of(queues.name_of(work), owner=owner, label=label, about=about, link=link)
+    known["total"] = total_of(total).value
     given = task_id_of(task_id)
     alias = router.db_for_write(TaskProgress)
     row, is_made = TaskProgress.objects.using(alias).announce(
@@ -75,9 +70,30 @@ def start_task(
     )
     if is_made:
         transaction.on_commit(partial(_publish, row, work), using=alias)
-    elif (row.owner_id, row.task_name) != (known["owner_id"], known["task_name"]):
-        raise ValueError(f"The task id {given!r} is that of another task")
+    else:
+        check_same(row, known)
     return row
+
+
+def known_of(
+    name: str, *, owner: Any, label: object, about: models.Model | None, link: object
+) -> dict[str, Any]:
+    """Return what a row says of a task that is about to be published; raise as start_task()."""
+    known: dict[str, Any] = {
+        "task_name": cropped(name, NAME_LENGTH),
+        "owner_id": getattr(owner, "pk", None),
+        "label": cropped(label, LABEL_LENGTH),
+        "link": _link_of(link),
+    }
+    if about is not None:
+        known["content_type_id"], known["object_id"] = _reference_of(about)
+    return known
+
+
+def check_same(row: TaskProgress, known: dict[str, Any]) -> None:
+    """Raise ValueError if a row that was there is that of another task, or of another owner."""
+    if (row.owner_id, row.task_name) != (known["owner_id"], known["task_name"]):
+        raise ValueError(f"The task id {row.task_id!r} is that of another task")
 
 
 def _link_of(link: object) -> str:
@@ -100,17 +116,19 @@ def _publish(row: TaskProgress, work: Any) -> None:
         if queues.is_eager():  # it is the task's own
             raise
         logger.exception("Task %s, %s, could not be published", row.task_name, row.task_id)
-        _mark_unpublished(row)
+        mark_unpublished(row)
     else:
         if queues.is_eager():
             row.refresh_from_db()
 
 
-def _mark_unpublished(row: TaskProgress) -> None:
+def mark_unpublished(row: TaskProgress) -> None:
+    """Say in a row that its task could not be published."""
     row.state, row.message = State.FAILED, UNPUBLISHED
     try:
         # Unless a worker has begun it: the message may have arrived in spite of the error.
         rows = TaskProgress.objects.using(row._state.db)
-        rows.end(row.task_id, 0, State.FAILED, UNPUBLISHED)
+        if rows.end(row.task_id, 0, State.FAILED, UNPUBLISHED):
+            announce(End(row.task_id, context_here(row.task_id)), in_background=False)
     except Exception:  # the row waits, and its page says so
         logger.exception("The row of task %s could not be marked as failed", row.task_id)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from progress_widget.conf import conf
 from progress_widget.measures import percent_of, percent_text
+from progress_widget.members import GroupMemberQuerySet
 from progress_widget.relations import cascade
 from progress_widget.rows import TaskProgressManager
 from progress_widget.states import ENDED
@@ -156,6 +157,35 @@ class TaskProgress(models.Model):
         return self.is_ended or (
             self.attempt == 0 and bool(self.total) and self.progress == self.total
         )
+
+
+class GroupMember(models.Model):
+    """A task of a group that has one row, in which it counts once, at its end."""
+
+    task_id = models.CharField(_("task id"), max_length=TASK_ID_LENGTH, unique=True)
+    group = models.ForeignKey(
+        TaskProgress, on_delete=models.CASCADE, related_name="members", verbose_name=_("group")
+    )
+    is_body = models.BooleanField(
+        _("is body"), default=False, help_text=_("It is a chord's last task.")
+    )
+    ended_state = models.CharField(
+        _("ended state"),
+        max_length=16,
+        choices=State.choices,
+        blank=True,
+        help_text=_("As what it was counted."),
+    )
+
+    objects = GroupMemberQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("task of a group")
+        verbose_name_plural = _("tasks of groups")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.task_id
 
 
 def has_heartbeat() -> bool:

@@ -12,16 +12,16 @@ from django.utils import timezone
 
 from progress_widget.assignments import changed, from_now, total_at_the_end
 from progress_widget.clock import NOW, offset
-from progress_widget.lookups import Lookups
+from progress_widget.purging import Purging
 from progress_widget.statements import inserting, select
-from progress_widget.states import ENDED, State
+from progress_widget.states import ENDED, State, Taken
 from progress_widget.texts import COMPLETE
 
 if TYPE_CHECKING:
     from progress_widget.models import TaskProgress
 
 
-class TaskProgressQuerySet(Lookups):
+class TaskProgressQuerySet(Purging):
     """Every write of rows. A write names its attempt, so an old run changes nothing."""
 
     def start(
@@ -163,7 +163,7 @@ class TaskProgressQuerySet(Lookups):
         after: float = 0.0,
         new_attempt: bool = False,
         changes: Mapping[str, Any] = MappingProxyType({}),
-    ) -> bool:
+    ) -> Taken:
         """Record how an attempt went; success counts as having reached the row's total.
 
         Args:
@@ -176,7 +176,7 @@ class TaskProgressQuerySet(Lookups):
             changes: What the row does not know yet, as in ``save_changes()``.
 
         Returns:
-            Whether a row was there to be written.
+            Whether a row was there to be written, and had not ended before.
         """
         replaced = [State.SUCCEEDED] if overrule else []
         if state == State.CANCELLED:
@@ -192,31 +192,17 @@ class TaskProgressQuerySet(Lookups):
         values["finished_at"] = NOW if state in ENDED else None
         if new_attempt:
             values["attempt"] = F("attempt") + 1
-        return bool(self._not_ended(task_id, attempt, *replaced).update(**values))
+        if self._not_ended(task_id, attempt).update(**values):
+            return Taken.AS_SAID
+        ended = self._of_attempt(task_id, attempt).filter(state__in=replaced)
+        return Taken.OVER_ANOTHER if replaced and ended.update(**values) else Taken.NOT
 
-    def purge(self, days: float | None = None, *, batch_size: int = 1000) -> int:
-        """Delete the rows of ``outlived()`` in batches, so that no lock is held for long.
+    def _not_ended(self, task_id: str, attempt: int | None) -> TaskProgressQuerySet:
+        states = [state for state in State if state not in ENDED]
+        return self._of_attempt(task_id, attempt).filter(state__in=states)
 
-        Returns:
-            How many rows there were.
-        """
-        rows = self.outlived(days)
-        left, purged = rows.order_by("created_at"), 0
-        while batch := list(left.values_list("created_at", "pk")[:batch_size]):
-            # All conditions once more: a row may have been started over since it was selected.
-            _, deleted = rows.filter(pk__in=[pk for _, pk in batch]).delete()
-            if not deleted:  # another purge was faster
-                break
-            purged += deleted[self.model._meta.label]
-            # The index still has what is deleted, so it is not read from its start again.
-            left = rows.filter(created_at__gte=batch[-1][0]).order_by("created_at")
-        return purged
-
-    purge.alters_data = True  # type: ignore[attr-defined]  # no template may call it
-
-    def _not_ended(self, task_id: str, attempt: int | None, *but: State) -> TaskProgressQuerySet:
-        states = [state for state in State if state in but or state not in ENDED]
-        rows = self.filter(task_id=task_id, state__in=states)
+    def _of_attempt(self, task_id: str, attempt: int | None) -> TaskProgressQuerySet:
+        rows = self.filter(task_id=task_id)
         return rows if attempt is None else rows.filter(attempt=attempt)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -26,6 +28,19 @@ class State(models.TextChoices):
 
     CANCELLED = "cancelled", _("Cancelled")
     """It was revoked, or expired before it started."""
+
+
+class Taken(IntEnum):
+    """Whether a row has taken how an attempt went."""
+
+    NOT = 0
+    """The row is gone, has ended, or belongs to another attempt."""
+
+    AS_SAID = 1
+    """The row had not ended."""
+
+    OVER_ANOTHER = 2
+    """In place of another end of the same attempt."""
 
 
 ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)

@@ -22,7 +22,8 @@ EXPIRED = gettext_noop("This could not be started in time. Try again.")
 UNPUBLISHED = gettext_noop(
     "This could not be started. Try again; if it happens again, contact the site's administrators."
 )
-REASONS = (ERROR, TIMED_OUT, LOST, UNREGISTERED, REVOKED, EXPIRED, UNPUBLISHED)
+PARTLY = gettext_noop("Some of it could not be done.")
+REASONS = (ERROR, TIMED_OUT, LOST, UNREGISTERED, REVOKED, EXPIRED, UNPUBLISHED, PARTLY)
 
 LATE = gettext_noop(
     "Waiting since %(time)s: nothing has been reported yet. If this goes on, contact the site's "

@@ -14,7 +14,10 @@ from django.http import HttpRequest
 from django.template import engines
 from django.utils import translation
 
+from progress_widget.models import TaskProgress
 from progress_widget.reading import logs
+from progress_widget.signals import progress_finished
+from progress_widget.writing.announcing import announcer
 
 pytest_plugins = ["tests.summary"]
 TABLE = "progress_widget_taskprogress"
@@ -87,6 +90,29 @@ def request_of(rf) -> Callable[..., HttpRequest]:
         return request
 
     return request_of
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., None]]:
+    """Connect a receiver of progress_finished until the test is over."""
+    connected = []
+
+    def connect(receiver: Callable[..., None]) -> None:
+        progress_finished.connect(receiver, sender=TaskProgress)
+        connected.append(receiver)
+
+    yield connect
+    announcer.drain()
+    for receiver in connected:
+        progress_finished.disconnect(receiver, sender=TaskProgress)
+
+
+@pytest.fixture
+def told(connect) -> list[tuple[str, str]]:
+    """Return which task has been announced to have ended how, in a list."""
+    told = []
+    connect(lambda row, **signal: told.append((row.task_id, str(row.state))))
+    return told
 
 
 @pytest.fixture

@@ -229,6 +229,13 @@ def test_without_a_broker_the_row_has_failed_and_the_page_goes_on(page_bar, capl
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_could_not_be_published_is_announced(told):
+    row = start_task(without_broker(), 7)
+
+    assert told == [(row.task_id, "failed")]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_no_message_can_hold_fails_as_well(caplog):
     row = start_task(dry, object())
 

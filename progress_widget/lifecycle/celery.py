@@ -14,11 +14,12 @@ from celery import current_task, signals, states
 from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 
 from progress_widget import queues
-from progress_widget.states import State
+from progress_widget.states import ENDED, State
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
+from progress_widget.writing.announcing import announcer
 from progress_widget.writing.background import writer
 from progress_widget.writing.flushing import flush, hand_over, reports_of
-from progress_widget.writing.opening import begin_run
+from progress_widget.writing.opening import begin_member, begin_run
 from progress_widget.writing.reports import Outcome, Report
 
 PRECEDENCE = 2.0
@@ -47,6 +48,9 @@ def on_prerun(sender: Any, **signal: object) -> None:
     """Let the bars of this run find it, wherever in the process they are opened."""
     request = sender.request
     queues.begin_run(request)
+    group = queues.group_of(request)
+    if group is not None:
+        request.progress_member = begin_member(request, group)
     if queues.is_launched(request):
         request.progress_beginning = begin_run(request, is_first=not is_rerun(request))
     elif is_rerun(request):
@@ -74,10 +78,14 @@ def on_postrun(
         reports.append(beginning)
     for report in reports:
         report.is_live = False
-    outcome = outcome_of(sender, retval, state) if own else None
+    member = getattr(request, "progress_member", None)
+    outcome = outcome_of(sender, retval, state) if own or member is not None else None
+    if member is not None and outcome is not None and outcome.state in ENDED:
+        member.end(outcome)
+        reports.append(member)
     for report in own:
         report.is_left_open = outcome is None or outcome.state == State.RETRYING
-    if outcome is not None:
+    if own and outcome is not None:
         last = next((report for report in reversed(own) if report.starts), own[-1])
         if state is not None or request.is_eager:
             last.end(outcome)
@@ -146,21 +154,27 @@ def on_failure(sender: Any, task_id: str, exception: object, **signal: object) -
     else:
         outcome = Outcome(State.FAILED, reason_of(exception), overrule=True)
     end_from_outside(task_id, outcome)
+    count_from_outside(task_id, outcome)
 
 
 def on_revoked(request: Any, expired: bool, **signal: object) -> None:
     """Mark a task as cancelled: revoked before or while it ran, or expired."""
-    end_from_outside(request.id, Outcome(State.CANCELLED, EXPIRED if expired else REVOKED))
+    outcome = Outcome(State.CANCELLED, EXPIRED if expired else REVOKED)
+    end_from_outside(request.id, outcome)
+    count_from_outside(request.id, outcome)
 
 
 def on_unknown(id: str, **signal: object) -> None:
     """Mark a task as failed that is not registered with the worker."""
-    end_from_outside(id, Outcome(State.FAILED, UNREGISTERED))
+    outcome = Outcome(State.FAILED, UNREGISTERED)
+    end_from_outside(id, outcome)
+    count_from_outside(id, outcome)
 
 
 def on_shutdown(**signal: object) -> None:
-    """Write what is still pending before the process ends."""
+    """Write what is still pending, and announce what has ended, before the process does."""
     writer.drain()
+    announcer.drain()
 
 
 def end_from_outside(
@@ -177,3 +191,11 @@ def end_from_outside(
         report.attempt, report.context = last.attempt, last.context
     report.end(outcome)
     writer.watch(report, later=later)
+
+
+def count_from_outside(task_id: str, outcome: Outcome) -> None:
+    """Count the task in the row of its group, if it is of one, in the thread."""
+    if outcome.state in ENDED:
+        report = Report(task_id=task_id, group="", in_background=True)
+        report.end(outcome)
+        writer.watch(report)

@@ -15,3 +15,4 @@ name_of = celery.name_of
 publish = celery.publish
 is_eager = celery.is_eager
 is_launched = celery.is_launched
+group_of = celery.group_of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakValueDictionary
@@ -23,6 +24,9 @@ BACKEND_STATES = {
 
 HEADER = "progress_widget"
 """In the message of a task whose row was made before it was published."""
+
+GROUP_HEADER = "progress_widget_group"
+"""In the message of a task of a group that has one row: the group's id."""
 
 RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 """A page waits while a task is published, so there is one more try, and that at once."""
@@ -91,10 +95,15 @@ def work_of(task: Any, args: Sequence[Any]) -> Any:
         work = task.s(*args)
     else:
         raise TypeError(f"start_task() takes a Celery task, or the signature of one, not {task!r}")
+    check_arguments(work)
+    return work
+
+
+def check_arguments(work: Any) -> None:
+    """Raise TypeError if the task of a signature is known and does not take its arguments."""
     known = work.app.tasks.get(work.task)
     if known is not None and known.typing:
         known.__header__(*work.args, **work.kwargs)  # as apply_async() checks them, but later
-    return work
 
 
 def name_of(work: Any) -> str:
@@ -110,15 +119,28 @@ def publish(work: Any, task_id: str) -> None:
         work.apply_async()
         return
     work.options.setdefault("retry_policy", RETRY_POLICY)
-    with work.app.producer_pool.acquire(block=True, timeout=PATIENCE) as producer:
+    with producer_of(work.app) as producer:
+        work.apply_async(producer=producer)
+
+
+@contextmanager
+def producer_of(app: Any) -> Iterator[Any]:
+    """Give what publishes, connected to the broker; raise soon where there is none."""
+    with app.producer_pool.acquire(block=True, timeout=PATIENCE) as producer:
         # Celery itself would try to connect for ever, with some brokers.
         producer.connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE)
-        work.apply_async(producer=producer)
+        yield producer
 
 
 def is_launched(request: Any) -> bool:
     """Whether this run is of a task whose row was made before it was published."""
     return HEADER in (request.headers or {})
+
+
+def group_of(request: Any) -> str | None:
+    """Return the id of the group that has one row and to which the task of this run belongs."""
+    group_id: str | None = (request.headers or {}).get(GROUP_HEADER)
+    return group_id
 
 
 def is_eager() -> bool:

@@ -52,13 +52,14 @@ def message_of(row: TaskProgress, state: str, ticket: Ticket, moment: Moment) ->
 
 def numbers_of(row: TaskProgress) -> str:
     """Return how much of how much, where that says more than the percentage."""
-    if row.total == 100 or not row.progress:
+    if not row.progress or (row.total == 100 and not row.failed):
         return ""
-    return _numbers(row.progress, row.total, get_language(), settings.USE_THOUSAND_SEPARATOR)
+    where = get_language(), settings.USE_THOUSAND_SEPARATOR
+    return _numbers(row.progress, row.total, row.failed, *where)
 
 
 @lru_cache(maxsize=4096)
-def _numbers(progress: int, total: int | None, *where: object) -> str:
+def _numbers(progress: int, total: int | None, failed: int, *where: object) -> str:
     """Return what ``numbers_of()`` does; an unchanged bar asks again and again.
 
     Args:
@@ -66,10 +67,14 @@ def _numbers(progress: int, total: int | None, *where: object) -> str:
     """
     if total is None:
         return _formatted(progress)
-    return gettext("%(progress)s of %(total)s") % {
+    numbers = {
         "progress": _formatted(progress),
         "total": _formatted(total),
+        "failed": _formatted(failed),
     }
+    if failed:
+        return gettext("%(progress)s of %(total)s, %(failed)s failed") % numbers
+    return gettext("%(progress)s of %(total)s") % numbers
 
 
 def as_percent_of(percent: float) -> str:

@@ -41,6 +41,20 @@ def begin_run(run: Any, *, is_first: bool) -> Report:
     return report
 
 
+def begin_member(run: Any, group: str) -> Report:
+    """Note that a task of a group has begun, and return the report that will count its end.
+
+    One that is over within WRITE_INTERVAL, in the background, is only counted.
+    """
+    in_background = is_in_background(run)
+    report = Report(task_id=run.id, group=group, begins=True, in_background=in_background)
+    if in_background:
+        writer.watch(report, rest=conf.write_interval)
+    else:
+        flush(report)
+    return report
+
+
 def beginning_of(task_id: str, run: Any) -> Report | None:
     """Return the report that notes the beginning of the run, if the bar is the run's own."""
     report: Report | None = getattr(run, "progress_beginning", None)

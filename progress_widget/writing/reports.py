@@ -39,6 +39,12 @@ class Report:
     begins: bool = False
     """Whether it only notes that a run has begun whose row is there: that of ``start_task()``."""
 
+    group: str | None = None
+    """The id of the group in whose row the task counts, instead of a row of its own.
+
+    "" means that the group, if there is one, has to be looked up.
+    """
+
     is_first_run: bool = False
     """Whether the task has not been run before."""
 

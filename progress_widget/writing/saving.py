@@ -9,8 +9,10 @@ from contextlib import contextmanager, suppress
 from django.db import IntegrityError, connections, router, transaction
 
 from progress_widget.clock import NOW
-from progress_widget.models import TaskProgress
+from progress_widget.models import GroupMember, TaskProgress
 from progress_widget.rows import TaskProgressQuerySet
+from progress_widget.states import ENDED, Taken
+from progress_widget.writing.announcing import End, announce
 from progress_widget.writing.reports import Outcome, Report
 
 logger = logging.getLogger("progress_widget")
@@ -32,6 +34,9 @@ def save(report: Report, *, beat: bool = False) -> None:
         django.db.Error: The write failed; what has not been written stays pending.
     """
     outcome = report.outcome
+    if report.group is not None:
+        _count(report, report.group, outcome)
+        return
     if report.is_to_begin and outcome is None:
         _begin(report)
         return
@@ -128,6 +133,23 @@ def _begin(report: Report) -> None:
     report.is_awaiting = report.attempt is None
 
 
+def _count(report: Report, group: str, outcome: Outcome | None) -> None:
+    """Count a task in the row of its group at its end; before that, note that it has begun."""
+    is_over = False
+    with _writing(report) as rows:
+        members = GroupMember.objects.using(rows.db)
+        if outcome is None:
+            members.begin(group)
+            report.attempt = 0
+        elif group := group or members.group_of(report.task_id) or "":
+            is_over = members.end(group, [report.task_id], outcome.state)
+    if outcome is not None:
+        report.is_fenced = True
+        report.forget(outcome)
+    if is_over:
+        announce(End(group, report.context), in_background=report.in_background)
+
+
 def _start_again(report: Report) -> None:
     """Start a row whose start was rolled back with the caller's transaction."""
     report.attempt = None
@@ -141,6 +163,7 @@ def _write(report: Report, outcome: Outcome | None, *, beat: bool = False) -> bo
     changes = {} if report.is_fenced else snapshot.changes_since(report.written)
     if outcome is None and (report.is_fenced or not (changes or beat)):
         return True
+    taken = Taken.NOT
     with _writing(report) as rows:
         if outcome is None:
             is_written = rows.save_changes(report.task_id, report.attempt, changes)
@@ -148,18 +171,21 @@ def _write(report: Report, outcome: Outcome | None, *, beat: bool = False) -> bo
             is_uncounted = report.is_new_attempt and not report.starts and report.attempt is None
             # A first run that has not been noted must not touch what the next one has begun.
             is_unnoted = report.is_to_begin and report.is_first_run
-            is_written = rows.end(
+            taken = rows.end(
                 report.task_id,
                 0 if is_unnoted else report.attempt,
                 *outcome,
                 new_attempt=is_uncounted,
                 changes=changes,
             )
+            is_written = bool(taken)
     if is_written:
         report.written = snapshot
     if is_written and outcome is not None:
         report.is_fenced = True
         report.forget(outcome)
+        if taken == Taken.AS_SAID and outcome.state in ENDED:
+            announce(End(report.task_id, report.context), in_background=report.in_background)
     return is_written
 
 

@@ -316,3 +316,23 @@ def find_own_bar(self, path):
 def let_subtask_advance(self, queue, path):
     advance.apply_async((self.request.id, 3), queue=queue)
     wait_for(path)
+
+
+@shared_task
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@shared_task
+def exit_without_bar():
+    sys.exit(1)
+
+
+@shared_task(time_limit=1)
+def exceed_hard_limit_without_bar():
+    threading.Event().wait()
+
+
+@shared_task
+def collect(results):
+    """Take what a chord's header has returned."""
