@@ -84,6 +84,12 @@ class Report:
     is_left_open: bool = False
     """Whether its run is over but not the task: another run may have started the row since."""
 
+    is_cancelled: bool = False
+    """Whether the row is known to say that the task is asked to stop."""
+
+    is_asking: bool = False
+    """Whether the task wants to know that soon, even if it has nothing to report."""
+
     is_failing: bool = False
     """Whether the last attempt to write failed."""
 

@@ -36,7 +36,7 @@ def save(report: Report, *, beat: bool = False) -> None:
         _begin(report)
         return
     if not report.is_started:
-        is_overtaken = report.is_left_open and _attempt_of_row(report) is not None
+        is_overtaken = report.is_left_open and look(report) is not None
         if report.is_fenced or is_overtaken:  # its start was given up, or comes too late
             report.is_fenced = True
             report.forget(outcome)
@@ -45,7 +45,11 @@ def save(report: Report, *, beat: bool = False) -> None:
         beat = False
     if _write(report, outcome, beat=beat):
         return
-    attempt = _attempt_of_row(report)
+    knew = report.is_cancelled
+    attempt = look(report)
+    if report.is_cancelled and not knew:
+        save(report, beat=beat)
+        return
     if report.starts and attempt is None:
         _restore(report)
         _write(report, outcome)
@@ -64,6 +68,19 @@ def knock(report: Report) -> None:
     """
     with _writing(report) as rows:
         rows.save_changes(report.task_id, report.attempt, {})
+
+
+def look(report: Report) -> int | None:
+    """Note whether the task is asked to stop; return the row's attempt, or None if it is gone.
+
+    Raises:
+        django.db.Error: The row can't be read.
+    """
+    with _writing(report) as rows:
+        found = rows.filter(task_id=report.task_id).values_list("attempt", "cancel_asked_at")
+        attempt, asked_at = found.first() or (None, None)
+    report.is_cancelled = report.is_cancelled or asked_at is not None
+    return attempt
 
 
 def read(report: Report) -> TaskProgress | None:
@@ -143,7 +160,10 @@ def _write(report: Report, outcome: Outcome | None, *, beat: bool = False) -> bo
         return True
     with _writing(report) as rows:
         if outcome is None:
-            is_written = rows.save_changes(report.task_id, report.attempt, changes)
+            # Any wish that the task should stop is learned by this write, which it makes fail.
+            is_written = rows.save_changes(
+                report.task_id, report.attempt, changes, if_asked=report.is_cancelled
+            )
         else:
             is_uncounted = report.is_new_attempt and not report.starts and report.attempt is None
             # A first run that has not been noted must not touch what the next one has begun.
@@ -161,12 +181,6 @@ def _write(report: Report, outcome: Outcome | None, *, beat: bool = False) -> bo
         report.is_fenced = True
         report.forget(outcome)
     return is_written
-
-
-def _attempt_of_row(report: Report) -> int | None:
-    """Return the attempt that the row is at, or None if it is gone."""
-    with _writing(report) as rows:
-        return rows.filter(task_id=report.task_id).values_list("attempt", flat=True).first()
 
 
 def _restore(report: Report) -> None:
