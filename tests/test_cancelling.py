@@ -318,7 +318,13 @@ def refused(answer) -> bool:
     return rows.get().cancel_asked_at is None
 
 
-def test_form_without_its_csrf_token_is_refused(visit, row, otter, told):
+CSRF = "django.middleware.csrf.CsrfViewMiddleware"
+
+
+@pytest.mark.parametrize("left_out", [(), (CSRF,)])
+def test_form_without_its_csrf_token_is_refused(visit, row, otter, told, settings, left_out):
+    settings.MIDDLEWARE = [one for one in settings.MIDDLEWARE if one not in left_out]
+
     assert refused(visit(otter).sends(csrf=False))
     assert refused(visit(otter).sends(csrf=False, htmx=False))
 

@@ -107,7 +107,6 @@ def test_task_stops_elsewhere(
     pooled: Worker,
     launch: Launch,
     press: Press,
-    settings: Settings,
     task: str,
     seen: SeenFunction,
     request: pytest.FixtureRequest,
