@@ -119,6 +119,7 @@ class Report:
             reached=(row.progress, 0),
             total=Assigned(row.total),
             step=Assigned(row.step),
+            is_cancelled=row.cancel_asked_at is not None,
         )
 
     def snapshot(self) -> Snapshot:

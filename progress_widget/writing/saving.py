@@ -76,7 +76,7 @@ def look(report: Report) -> int | None:
     Raises:
         django.db.Error: The row can't be read.
     """
-    with _writing(report) as rows:
+    with _writing(report, locks=False) as rows:
         found = rows.filter(task_id=report.task_id).values_list("attempt", "cancel_asked_at")
         attempt, asked_at = found.first() or (None, None)
     report.is_cancelled = report.is_cancelled or asked_at is not None
@@ -86,7 +86,7 @@ def look(report: Report) -> int | None:
 def read(report: Report) -> TaskProgress | None:
     """Return the row, or None if there is none or the database cannot be reached."""
     try:
-        with _writing(report):
+        with _writing(report, locks=False):
             row = TaskProgress.objects.for_tasks([report.task_id])[report.task_id]
             return None if row.pk is None else row
     except Exception:  # whatever the database, its driver or a router raises
@@ -110,11 +110,17 @@ def log_failure(report: Report) -> None:
 
 
 @contextmanager
-def _writing(report: Report) -> Iterator[TaskProgressQuerySet]:
-    """Write all or nothing, and leave the caller's transaction usable."""
+def _writing(report: Report, *, locks: bool = True) -> Iterator[TaskProgressQuerySet]:
+    """Write all or nothing, and leave the caller's transaction usable.
+
+    Args:
+        locks: Whether that may have to wait for others. What only reads may be called by a task, to
+            whose own transaction no limit is set.
+    """
     alias = router.db_for_write(TaskProgress)
     connection = connections[alias]
-    patience = LOCK_TIMEOUTS.get(connection.vendor) if report.in_background else None
+    is_patient = locks and report.in_background
+    patience = LOCK_TIMEOUTS.get(connection.vendor) if is_patient else None
     rows = TaskProgress.objects.using(alias)
     if not (patience or connection.in_atomic_block):
         yield rows

@@ -1187,6 +1187,18 @@ def test_handle_that_only_asks_gives_no_signs_of_life(celery_run, spy):
     assert spy.calls == []
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL for its setting")
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_question_sets_no_limit_to_the_transaction_of_the_task(celery_run, dynamic):
+    rows.create(task_id="eel", total=100, attempt=1)
+    with celery_run(), transaction.atomic(), connection.cursor() as cursor:
+        bar = ProgressBar("eel", _getter=True, dynamic=dynamic)
+        assert (bar.is_cancelled, bar.progress) == (False, 0)
+
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
 def test_loop_in_a_worker_stops(celery_run):
     with celery_run():
         loop = ProgressBar("kelp").track(range(10**9), stop=True)

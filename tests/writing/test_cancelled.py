@@ -153,8 +153,15 @@ def test_found_bar_learns_it(bar, options):
     rows.ask_to_stop("kelp")
 
     assert found.is_cancelled is True
-    found.advance()
+    found.advance()  # the condition is dropped
     assert rows.get().progress == 1
+
+
+def test_loop_of_a_found_bar_that_is_cancelled_does_not_begin(bar):
+    rows.ask_to_stop("kelp")
+
+    with pytest.raises(Cancelled):
+        next(ProgressBar.get("kelp").track("kelp", stop=True))
 
 
 def test_dynamic_bar_learns_it():
