@@ -416,7 +416,7 @@ def test_task_that_is_silent_is_silent_first():
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0, 1000), (20, 2000), (86_400, 5000)])
 def test_task_that_is_asked_to_stop_is_polled_as_any_other(seconds, expected):
-    row = asked(state=State.WAITING, attempt=0)
+    row = asked(state=State.WAITING, attempt=0, updated_at=later(-3600))
 
     assert fragment(row, now=later(seconds)).interval_ms == expected
 

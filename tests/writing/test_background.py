@@ -1136,7 +1136,8 @@ def test_reporting_task_learns_that_it_is_cancelled(celery_run, spy):
         assert until(lambda: progress_of("kelp") == 5)
 
 
-def test_task_that_only_asks_learns_it_too(celery_run, django_assert_num_queries):
+def test_task_that_only_asks_learns_it_too(celery_run, settings, django_assert_num_queries):
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 3600
     with celery_run():
         bar = ProgressBar("kelp", total=100)
         rows.ask_to_stop("kelp")

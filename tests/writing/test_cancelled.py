@@ -157,11 +157,12 @@ def test_found_bar_learns_it(bar, options):
     assert rows.get().progress == 1
 
 
-def test_loop_of_a_found_bar_that_is_cancelled_does_not_begin(bar):
+def test_bar_is_found_with_what_its_row_says(bar):
     rows.ask_to_stop("kelp")
+    found = ProgressBar.get("kelp")
 
-    with pytest.raises(Cancelled):
-        next(ProgressBar.get("kelp").track("kelp", stop=True))
+    assert queries_on_rows(lambda: found.is_cancelled) == []
+    assert found.is_cancelled is True
 
 
 def test_dynamic_bar_learns_it():
