@@ -10,12 +10,13 @@ from progress_widget import exceptions, queues
 from progress_widget.measures import percent_of, percent_text
 from progress_widget.models import MAX_NUMBER, MESSAGE_LENGTH
 from progress_widget.states import State
-from progress_widget.texts import cropped
+from progress_widget.texts import REVOKED, cropped
 from progress_widget.writing.flushing import Outlet
 from progress_widget.writing.opening import found_report, is_own, new_report
 from progress_widget.writing.reports import Outcome
 from progress_widget.writing.saving import read
 from progress_widget.writing.snapshots import Snapshot
+from progress_widget.writing.tracking import counted, until_cancelled
 from progress_widget.writing.values import step_of, task_id_of, total_of, whole_number
 
 T = TypeVar("T")
@@ -120,7 +121,7 @@ class ProgressBar:
         self._report.add(amount)
         self._outlet.write_when_due()
 
-    def track(self, iterable: Iterable[T], total: Any = None) -> Iterator[T]:
+    def track(self, iterable: Iterable[T], total: Any = None, *, stop: bool = False) -> Iterator[T]:
         """Yield the items of an iterable and count those that are done.
 
         Starts at 0 and does not finalize. Taking the length of a queryset loads all of it: pass
@@ -129,16 +130,19 @@ class ProgressBar:
         Args:
             total: How many items there are; None means the iterable's length, or unknown if it
                 has none.
+            stop: Whether to end the loop once the task is asked to stop.
 
         Raises:
             ValueError, OutOfRange: As in ``update()``, for the total.
+            Cancelled: In the loop, with ``stop``, instead of taking the next item.
         """
         if total is None:
             length = getattr(iterable, "__len__", None)
             total = length() if length else None
         self._report.assign(self._known(), progress=0, total=total_of(total))
         self._outlet.write()
-        return self._counted(iterable)
+        wanted = until_cancelled(iterable, self._report) if stop else iterable
+        return counted(wanted, self._outlet)
 
     def finalize(self) -> None:
         """End the bar as succeeded: progress = total, step "Complete"."""
@@ -188,6 +192,15 @@ class ProgressBar:
         succeeded = self._ended == State.SUCCEEDED
         return percent_text(percent_of(known.progress, known.total.value, succeeded=succeeded))
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody has asked the task to stop; it is for the task to do so.
+
+        Known WRITE_INTERVAL after it was asked for, and still true in further attempts. Ask as
+        often as you like: in a worker that costs no query beyond those that report.
+        """
+        return self._outlet.is_cancelled()
+
     def __str__(self) -> str:
         known = self._known()
         of_total = "" if known.total.value is None else f" / {known.total.value}"
@@ -207,6 +220,8 @@ class ProgressBar:
         elif self._is_own:
             # Celery's Retry is an exception too: only the end of the task shows what this means.
             self._outlet.flush()
+        elif isinstance(exc, exceptions.Cancelled):
+            self._end(Outcome(State.CANCELLED, REVOKED))
         else:
             self.fail()
 
@@ -218,19 +233,6 @@ class ProgressBar:
         if row is not None:
             return self._report.laid_over(row)
         return self._final or self._report.snapshot()
-
-    def _counted(self, iterable: Iterable[T]) -> Iterator[T]:
-        report, outlet = self._report, self._outlet
-        inline, added = not report.in_background, report.added
-        try:
-            for done, item in enumerate(iterable, 1):
-                yield item
-                # The hot path: not even a method call.
-                report.reached = (done, added)
-                if inline:
-                    outlet.write_when_due()
-        finally:
-            self._outlet.write()
 
     def _end(self, outcome: Outcome) -> None:
         if self._ended is None:

@@ -17,7 +17,8 @@ from django.urls import NoReverseMatch, reverse
 from progress_widget.conf import PREFIX, conf
 
 POSITIVE = ("POLL_INTERVAL", "WRITE_INTERVAL", "STALLED_AFTER", "SILENT_AFTER", "RETENTION_DAYS")
-FUNCTIONS = {"CAN_VIEW": "f(request, task_id) -> bool", "WRITE_CONTEXT": "f(task_id)"}
+MAY = "f(request, task_id) -> bool"
+FUNCTIONS = {"CAN_VIEW": MAY, "CAN_CANCEL": MAY, "WRITE_CONTEXT": "f(task_id)"}
 REQUEST = "django.template.context_processors.request"
 
 

@@ -65,6 +65,27 @@ class Conf:
         return import_string(path) if path else None
 
     @property
+    def can_cancel(self) -> CanView | None:
+        """``f(request, task_id) -> bool`` from its dotted path: who may cancel besides the owner.
+
+        None means nobody. It is asked only of those who may see the bar, and answers as CAN_VIEW
+        does.
+
+        Raises:
+            ImportError: There is nothing at this path.
+        """
+        path = self._get("CAN_CANCEL", None)
+        return import_string(path) if path else None
+
+    @property
+    def cancel_terminates(self) -> bool:
+        """Whether a task that is cancelled while it runs is broken off, where the pool can.
+
+        Otherwise it goes on until it asks whether it is cancelled.
+        """
+        return bool(self._get("CANCEL_TERMINATES", False))
+
+    @property
     def stalled_after(self) -> float:
         """Seconds without a report or a heartbeat after which a page says so.
 

@@ -27,3 +27,14 @@ class DoesNotExist(ProgressError):
 
 class OutOfRange(ProgressError):
     """A number is negative, over the total, or too large to be stored."""
+
+
+class Cancelled(Exception):
+    """The task has been asked to stop, and does so.
+
+    It is no ProgressError, since nothing is wrong. Whoever catches it to tidy up raises it again:
+    a task that ends by it has been cancelled.
+    """
+
+    def __str__(self) -> str:
+        return "The task was asked to stop."

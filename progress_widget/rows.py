@@ -138,12 +138,15 @@ class TaskProgressQuerySet(Purging):
             row.created_at = row.updated_at = timezone.now()
         return row, is_made
 
-    def save_changes(self, task_id: str, attempt: int | None, changes: Mapping[str, Any]) -> bool:
+    def save_changes(
+        self, task_id: str, attempt: int | None, changes: Mapping[str, Any], if_asked: bool = True
+    ) -> bool:
         """Write what has changed, unless the row has ended or belongs to a later attempt.
 
         Args:
             changes: Any of ``progress`` (to set), ``added`` (on top), ``total``, ``step``. Without
                 any, the row learns only that its task is alive.
+            if_asked: Whether to do so even if somebody has asked the task to stop.
 
         Returns:
             Whether a row was there to be written.
@@ -151,7 +154,13 @@ class TaskProgressQuerySet(Purging):
         values = changed(changes) | {"updated_at": NOW}
         if changes:
             values["state"] = State.RUNNING
-        return bool(self._not_ended(task_id, attempt).update(**values))
+        rows = self._not_ended(task_id, attempt)
+        return bool((rows if if_asked else rows.filter(cancel_asked_at=None)).update(**values))
+
+    def ask_to_stop(self, task_id: str) -> bool:
+        """Note that a task is asked to stop; return whether that is new and it has not ended."""
+        rows = self.unfinished().filter(task_id=task_id, cancel_asked_at=None)
+        return bool(rows.update(cancel_asked_at=NOW))
 
     def end(
         self,
@@ -190,6 +199,8 @@ class TaskProgressQuerySet(Purging):
             values = {"step": step, **changed(changes), "message": message}
         values |= {"state": state, "updated_at": from_now(after)}
         values["finished_at"] = NOW if state in ENDED else None
+        if state in ENDED:  # a retry is still asked to stop
+            values["cancel_asked_at"] = None
         if new_attempt:
             values["attempt"] = F("attempt") + 1
         if self._not_ended(task_id, attempt).update(**values):

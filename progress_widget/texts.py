@@ -36,9 +36,16 @@ SILENT = gettext_noop(
 GONE = gettext_noop("The record of its progress has been deleted.")
 AGAIN = gettext_noop("The last attempt did not succeed. The next one will start by itself.")
 
+STOPPING = gettext_noop("This stops as soon as it can.")
+
 UNREPORTED = gettext_noop("No progress reported yet")
 PROGRESS = gettext_noop("Progress")
 REFRESH = gettext_noop("Refresh")
+
+# Translators: a button that leads to the question; the next two are the question and its "yes".
+CANCEL = gettext_noop("Cancel")
+QUESTION = gettext_noop("Cancel this? What has been done by then may remain.")
+CONFIRM = gettext_noop("Yes, cancel it")
 
 # Announced where a page has many bars.
 STILL_RUNNING = gettext_noop("%(number)s still running")
@@ -51,6 +58,7 @@ TEXTS = {
     "retrying": gettext_noop("Attempt %(number)s will follow"),
     "succeeded": gettext_noop("Complete"),
     "failed": gettext_noop("Failed"),
+    "cancelling": gettext_noop("Cancelling"),
     "cancelled": gettext_noop("Cancelled"),
     "stalled": gettext_noop("No news"),
     "unknown": gettext_noop("This task is no longer known"),

@@ -104,10 +104,10 @@ def poll(request: HttpRequest, token: str) -> HttpResponse:
     polls = [Poll.of(request, token, request.GET.get("k", ""), request.GET.get("v", ""))]
     if not (polls[0].is_allowed or HtmxDetails(request)):
         return HttpResponseForbidden(headers=_headers(polls))
-    changes = _changes(request, polls)
+    changes = changes_in(request, polls)
     if any(not one.is_allowed for one, _ in changes) and not HtmxDetails(request):
         return HttpResponseForbidden(headers=_headers(polls))
-    return _answer(polls, changes, Crowd(1, 1))
+    return respond(polls, changes, Crowd(1, 1))
 
 
 @csrf_exempt  # it only reads, and the signed tokens authorise
@@ -126,16 +126,17 @@ def poll_together(request: HttpRequest) -> HttpResponse:
     found = map(POLL_URL.match, urls[:MOST])
     polls = [Poll.of(request, *one.groups()) for one in found if one]
     crowd = Crowd(*map(int, counts.groups())) if counts else Crowd(0, 0)
-    return _answer(polls, _changes(request, polls), crowd, is_lean=True)
+    return respond(polls, changes_in(request, polls), crowd, is_lean=True)
 
 
-def _answer(
+def respond(
     polls: Sequence[Poll],
     changes: Sequence[tuple[Poll, Fragment]],
     crowd: Crowd,
     *,
     is_lean: bool = False,
 ) -> HttpResponse:
+    """Answer polls with the fragments that have changed, or with 204."""
     if not changes:
         return HttpResponse(status=204, headers=_headers(polls))
     with changes[0][0].in_language():
@@ -163,7 +164,7 @@ def _answer(
     return response
 
 
-def _changes(request: HttpRequest, polls: Sequence[Poll]) -> list[tuple[Poll, Fragment]]:
+def changes_in(request: HttpRequest, polls: Sequence[Poll]) -> list[tuple[Poll, Fragment]]:
     """Return what the page does not show yet, with one query for all polls.
 
     Whether a bar may be seen can be said by its row, too.

@@ -58,11 +58,20 @@ PICTURES = [
 ]
 
 
-def bar(row: TaskProgress, *, label: str = "", now: datetime = NOON, was: str = "") -> str:
+def bar(
+    row: TaskProgress,
+    *,
+    label: str = "",
+    now: datetime = NOON,
+    was: str = "",
+    csrf_token: str = "",
+) -> str:
     """Return the HTML of a bar as the tag would; ``was`` is a state that its page has shown."""
     shown = Version(1, was, None, "0" * 8) if was else None
     of_bar = fragment(row, label=label, now=now, shown=shown)
-    return rendering.render(of_bar, rendering.new_key(), token="token", on_page=True)
+    return rendering.render(
+        of_bar, rendering.new_key(), token="token", on_page=True, csrf_token=csrf_token
+    )
 
 
 def row(state: State = State.RUNNING, **values: object) -> TaskProgress:
@@ -84,6 +93,11 @@ def states(step: str) -> Iterator[tuple[str, str]]:
     yield "succeeded", bar(row(State.SUCCEEDED, total=800, progress=800), label="Import of orders")
     yield "failed", bar(row(State.FAILED, **part, message=failed), label="Import of orders")
     yield "failed, total unknown", bar(row(State.FAILED, progress=12), label="Import of orders")
+    asked = row(**part, cancel_asked_at=NOON)
+    yield "cancelling", bar(asked, label="Import of orders")
+    yield "to be cancelled", bar(row(**part), label="Import of orders", csrf_token="token")
+    opened = bar(row(**part), label="Import of orders", csrf_token="token")
+    yield "to be cancelled, asked", opened.replace("<details", "<details open")
     yield "cancelled", bar(row(State.CANCELLED, **part), label="Import of orders")
     yield "unknown", bar(absent(), was="running", label="Import of orders")
     yield "refused", rendering.render(refusal(), rendering.new_key(), on_page=True)

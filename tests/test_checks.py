@@ -96,6 +96,15 @@ def test_can_view_that_names_a_function_or_is_none_is_fine(settings, path):
     assert check_settings(None) == []
 
 
+def test_can_cancel_that_names_no_function_is_an_error(settings):
+    settings.PROGRESS_WIDGET_CAN_CANCEL = "os.no_such_name"
+
+    found = check_settings(None)
+
+    assert ids(found) == ["progress_widget.E003"]
+    assert "CAN_CANCEL" in found[0].msg
+
+
 def test_write_context_that_names_no_function_is_an_error(settings):
     settings.PROGRESS_WIDGET_WRITE_CONTEXT = "os.no_such_name"
 

@@ -9,6 +9,8 @@ DEFAULTS = {
     "write_interval": 0.5,
     "background_writes": True,
     "can_view": None,
+    "can_cancel": None,
+    "cancel_terminates": False,
     "write_context": None,
     "stalled_after": 30.0,
     "silent_after": 600.0,
@@ -35,6 +37,12 @@ def test_number_is_read_when_it_is_used(settings, name):
 
     assert getattr(conf, name) == 3.0
     assert type(getattr(conf, name)) is float
+
+
+def test_can_cancel_is_found_by_its_path(settings):
+    settings.PROGRESS_WIDGET_CAN_CANCEL = "tests.test_conf.anybody"
+
+    assert conf.can_cancel is anybody
 
 
 @pytest.mark.parametrize("value", [False, 0, None])

@@ -14,6 +14,7 @@ from celery import current_task, signals, states
 from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 
 from progress_widget import queues
+from progress_widget.exceptions import Cancelled
 from progress_widget.states import ENDED, State
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
 from progress_widget.writing.announcing import announcer
@@ -115,6 +116,8 @@ def outcome_of(task: Any, retval: object, state: str | None) -> Outcome | None:
         return Outcome(State.SUCCEEDED)
     if state == states.IGNORED:
         return None
+    if isinstance(retval, Cancelled):
+        return Outcome(State.CANCELLED, REVOKED, overrule=True)
     if state == states.RETRY:
         return Outcome(State.RETRYING, overrule=True, after=seconds_until(retval))
     redelivered = getattr(retval, "requeue", task.acks_late) and not task.request.is_eager

@@ -14,5 +14,6 @@ work_of = celery.work_of
 name_of = celery.name_of
 publish = celery.publish
 is_eager = celery.is_eager
+cancel = celery.cancel
 is_launched = celery.is_launched
 group_of = celery.group_of

@@ -132,6 +132,22 @@ def producer_of(app: Any) -> Iterator[Any]:
         yield producer
 
 
+def cancel(task_ids: Sequence[str], *, terminate: bool) -> None:
+    """Tell the workers to start none of these tasks any more; raise if that fails, but soon.
+
+    Args:
+        terminate: Whether to break off those that run as well, where their pool can.
+    """
+    if is_eager():
+        return
+    with current_app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE)
+        mailbox = current_app.control.mailbox(connection)
+        # On this very connection: one of the pool may be dead, and would be tried for ever.
+        mailbox.producer_pool = None
+        mailbox.abcast("revoke", {"task_id": list(task_ids), "terminate": terminate})
+
+
 def is_launched(request: Any) -> bool:
     """Whether this run is of a task whose row was made before it was published."""
     return HEADER in (request.headers or {})

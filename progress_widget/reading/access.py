@@ -1,4 +1,4 @@
-"""Who may see a bar."""
+"""Who may see a bar, and who may cancel its task."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from progress_widget.reading.logs import log_once
 from progress_widget.reading.tickets import Ticket
 
 RAISED = f"{PREFIX}CAN_VIEW has raised an exception, so the bar is not shown"
-NO_BOOL = f"{PREFIX}CAN_VIEW has returned a %s instead of True or False, so the bar is not shown"
+CANCEL_RAISED = f"{PREFIX}CAN_CANCEL has raised an exception, so the task can't be cancelled"
+NO_BOOL = f"{PREFIX}%s has returned a %s instead of True or False, which counts as False"
 
 
 def owner_or_staff(request: HttpRequest, task_id: str) -> bool:
@@ -64,6 +65,25 @@ def may_view_row(request: HttpRequest, row: TaskProgress) -> bool:
     return _is_staff(request) or _is_owner(request, row)
 
 
+def may_cancel(request: HttpRequest, row: TaskProgress) -> bool:
+    """Whether this request, which may see the row, may cancel its task: its owner may.
+
+    Others only if CAN_CANCEL says so; what is not known is a no.
+    """
+    if _is_owner(request, row):
+        return True
+    can_cancel = conf.can_cancel
+    if can_cancel is owner_or_staff:  # without a query
+        return _may_own(request) and _is_staff(request)
+    try:
+        return can_cancel is not None and _is_granted(
+            can_cancel, request, row.task_id, "CAN_CANCEL", CANCEL_RAISED
+        )
+    except Error as error:
+        log_once(CANCEL_RAISED, error=error)
+        return False
+
+
 def may_show(request: HttpRequest | None, ticket: Ticket) -> bool:
     """Whether a page may show the bar: it can't be asked again, so what is not known is a no."""
     try:
@@ -85,16 +105,18 @@ def _is_owner(request: HttpRequest, row: TaskProgress | None) -> bool:
     return row is not None and row.owner_id is not None and str(row.owner_id) == user_of(request)
 
 
-def _is_granted(can_view: CanView, request: HttpRequest, task_id: str) -> bool:
+def _is_granted(
+    rule: CanView, request: HttpRequest, task_id: str, name: str = "CAN_VIEW", raised: str = RAISED
+) -> bool:
     try:
-        answer: object = can_view(request, task_id)
+        answer: object = rule(request, task_id)
     except (PermissionDenied, Http404):  # htmx 2 would go on polling after a 403 or 404
         return False
     except Error:
         raise
     except Exception as error:
-        log_once(RAISED, error=error)
+        log_once(raised, error=error)
         return False
     if not isinstance(answer, bool):
-        log_once(NO_BOOL, type(answer).__name__)
+        log_once(NO_BOOL, name, type(answer).__name__)
     return answer is True

@@ -37,10 +37,15 @@ def announcement(fragment: Fragment, shown: Version | None) -> str:
         return ""
     version = fragment.version
     if version.state != shown.state:
-        return ": ".join(filter(None, (fragment.label, fragment.text, fragment.message)))
+        return in_words(fragment)
     if version.quarter > shown.quarter:
         return " ".join(filter(None, (fragment.label, fragment.as_percent)))
     return ""
+
+
+def in_words(fragment: Fragment) -> str:
+    """Return what a bar shows, but for its progress."""
+    return ": ".join(filter(None, (fragment.label, fragment.text, fragment.message)))
 
 
 def joint_announcement(changes: Sequence[Change], crowd: Crowd) -> str:

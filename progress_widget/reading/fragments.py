@@ -16,6 +16,7 @@ from django.utils.translation import get_language, gettext
 from progress_widget.models import TaskProgress
 from progress_widget.reading.moments import Moment, is_late, is_stalled, waiting_since
 from progress_widget.reading.sentences import (
+    CANCELLING,
     STALLED,
     UNKNOWN,
     as_percent_of,
@@ -69,7 +70,7 @@ class Fragment:
     """What one bar shows. Templates get it as ``fragment``."""
 
     state: str
-    """A State, "stalled", "unknown" (the row is gone) or "refused"."""
+    """A State, "cancelling", "stalled", "unknown" (the row is gone) or "refused"."""
 
     text: str
     """What is going on, in a few words."""
@@ -100,6 +101,9 @@ class Fragment:
     keeps_pace: bool = field(default=False, repr=False)
     """Whether the tag has set the interval, so that nothing lengthens it."""
 
+    may_cancel: bool = field(default=False, repr=False)
+    """Whether the page lets its user cancel the task."""
+
     @cached_property
     def version(self) -> Version:
         """What distinguishes this fragment from others; the digest covers all that it shows."""
@@ -123,8 +127,10 @@ def fragment_of(
         is_final: Whether a page may take the row's end, if it has one, for the last word.
     """
     state = _state_of(row, moment, shown)
-    has_begun = state not in (State.WAITING, UNKNOWN)
-    is_calm = state in (STALLED, UNKNOWN) or is_late(row, ticket, moment) or not is_final
+    still_waits = state == CANCELLING and row.state == State.WAITING
+    has_begun = state not in (State.WAITING, UNKNOWN) and not still_waits
+    is_late_start = state == State.WAITING and is_late(row, ticket, moment)
+    is_calm = state in (STALLED, UNKNOWN) or is_late_start or not is_final
     percent = row.percent if has_begun else None
     return Fragment(
         state=state,
@@ -159,7 +165,10 @@ def _state_of(row: TaskProgress, moment: Moment, shown: Version | None) -> str:
         return UNKNOWN
     if row.is_finished and not row.is_ended:
         return State.SUCCEEDED.value  # a shared bar that nobody ends
-    return STALLED if is_stalled(row, moment) else str(row.state)
+    if is_stalled(row, moment):
+        return STALLED
+    is_asked = row.cancel_asked_at is not None and not row.is_ended
+    return CANCELLING if is_asked else str(row.state)
 
 
 def _interval_ms(
@@ -188,4 +197,6 @@ def _since(row: TaskProgress, state: str, ticket: Ticket) -> datetime | None:
     """Return since when a bar moves or stands as it does; None if its pace is unknown."""
     if state == State.RUNNING:
         return None if row.total is None else row.started_at
+    if state == CANCELLING:
+        return row.cancel_asked_at
     return waiting_since(row, ticket) if state == State.WAITING else row.updated_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from progress_widget import queues
 from progress_widget.conf import conf
 from progress_widget.lookups import reference_to
 from progress_widget.models import TaskProgress, has_heartbeat
-from progress_widget.reading.access import may_view_row
+from progress_widget.reading.access import may_cancel, may_view_row
 from progress_widget.reading.fragments import (
     Fragment,
     Version,
@@ -76,7 +77,16 @@ def shown_of(row: TaskProgress, wanted: Wanted, here: Moment) -> Fragment:
     known = row if end is None else _ended(row, end)
     is_final = end != State.SUCCEEDED or not may_have_failed(row, ticket, moment)
     with in_language(ticket.language):
-        return fragment_of(known, ticket, moment, shown=shown, is_final=is_final)
+        fragment = fragment_of(known, ticket, moment, shown=shown, is_final=is_final)
+    if ticket.cancel and shown is None and _may_be_cancelled(known, request):
+        return replace(fragment, may_cancel=True)
+    return fragment
+
+
+def _may_be_cancelled(row: TaskProgress, request: HttpRequest | None) -> bool:
+    """Whether there is something to cancel, and this request may do so."""
+    is_there = not (row._state.adding or row.is_finished or row.cancel_asked_at)
+    return is_there and request is not None and may_cancel(request, row)
 
 
 def present() -> Moment:

@@ -12,6 +12,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db.models import Model
 from django.http import HttpRequest
+from django.middleware.csrf import get_token
 from django.template import TemplateDoesNotExist
 from django.template.backends.django import DjangoTemplates
 from django.template.loader import render_to_string
@@ -23,14 +24,22 @@ from django.utils.translation import get_language, gettext
 from progress_widget.models import LABEL_LENGTH, TaskProgress
 from progress_widget.reading import gathering, tickets
 from progress_widget.reading.access import may_show, user_of
-from progress_widget.reading.addresses import poll_url
+from progress_widget.reading.addresses import cancel_url, poll_url
 from progress_widget.reading.fragments import REFUSED, Fragment, in_language, refusal
 from progress_widget.reading.gathering import Gathered
 from progress_widget.reading.polling import Wanted, look_up, newest_about, present, shown_of
 from progress_widget.reading.subjects import is_object, milliseconds_of, task_id_of
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
-from progress_widget.texts import NO_STYLESHEET, PROGRESS, REFRESH, cropped
+from progress_widget.texts import (
+    CANCEL,
+    CONFIRM,
+    NO_STYLESHEET,
+    PROGRESS,
+    QUESTION,
+    REFRESH,
+    cropped,
+)
 
 TEMPLATE = "progress_widget/progressbar.html"
 
@@ -44,6 +53,7 @@ def progressbar(
     label: object = "",
     interval: float | None = None,
     template: str = TEMPLATE,
+    cancel: bool = False,
 ) -> SafeString:
     """Return the HTML of a bar for a page, which htmx then keeps up to date.
 
@@ -55,13 +65,14 @@ def progressbar(
         label: What the task is, for people; "" means the row's label.
         interval: Seconds between two polls; None means POLL_INTERVAL.
         template: The fragment's template, which extends ``progress_widget/progressbar.html``.
+        cancel: Whether whoever may is offered to cancel the task.
 
     Raises:
         ValueError: The interval is not a positive number.
     """
     if is_object(task):
         options: dict[str, Any] = {"request": request, "label": label}
-        options |= {"interval": interval, "template": template}
+        options |= {"interval": interval, "template": template, "cancel": cancel}
         return _about(task, partial(progressbar, **options))
     task_id = task_id_of(task)
     if not task_id:
@@ -73,18 +84,19 @@ def progressbar(
         template="" if template == TEMPLATE else template,
         language=get_language() or "",
         interval_ms=None if interval is None else milliseconds_of(interval),
+        cancel=bool(cancel),
         rendered_at=int(timezone.now().timestamp()),
     )
     if not may_show(request, ticket):
         return render(refusal(), new_key(), on_page=True)
-    token = tickets.sign(ticket)
+    token, wanted = tickets.sign(ticket), Wanted(ticket, request)
     if isinstance(task, TaskProgress):
-        return _on_page(shown_of(task, Wanted(ticket, request), present()), ticket, token)
+        return _on_page(shown_of(task, wanted, present()), wanted, token)
     gathered = gathering.here.get()
     if gathered is not None:
-        return _stand_in(gathered, Wanted(ticket, request), token)
-    [fragment] = look_up([Wanted(ticket, request)])
-    return _on_page(fragment, ticket, token)
+        return _stand_in(gathered, wanted, token)
+    [fragment] = look_up([wanted])
+    return _on_page(fragment, wanted, token)
 
 
 def _about(thing: Model, draw: Callable[[TaskProgress | None], SafeString]) -> SafeString:
@@ -118,7 +130,7 @@ def progressbars(content: Callable[[], SafeString]) -> SafeString:
         if key not in shown:
             return None
         wanted, token = gathered.bars[key]
-        return _on_page(shown[key], wanted.ticket, token)
+        return _on_page(shown[key], wanted, token)
 
     return gathering.replaced(html, drawn)
 
@@ -134,10 +146,19 @@ def _stand_in(gathered: Gathered, wanted: Wanted, token: str) -> SafeString:
     return gathered.stand_in(key, wanted, token, blank)
 
 
-def _on_page(fragment: Fragment, ticket: Ticket, token: str) -> SafeString:
+def _on_page(fragment: Fragment, wanted: Wanted, token: str) -> SafeString:
+    ticket, request, _ = wanted
     template = "" if fragment.state == REFUSED else ticket.template
+    csrf_token = get_token(request) if request is not None and fragment.may_cancel else ""
     with in_language(ticket.language):
-        return render(fragment, new_key(), token=token, template=template, on_page=True)
+        return render(
+            fragment,
+            new_key(),
+            token=token,
+            template=template,
+            on_page=True,
+            csrf_token=csrf_token,
+        )
 
 
 async def aprogressbar(task: Any, **options: Any) -> SafeString:
@@ -154,6 +175,7 @@ def render(
     announcement: str = "",
     on_page: bool = False,
     is_lean: bool = False,
+    csrf_token: str = "",
 ) -> SafeString:
     """Return the HTML of a fragment.
 
@@ -164,6 +186,7 @@ def render(
         announcement: What a screen reader is to say.
         on_page: Whether the page needs the wrapper too.
         is_lean: Whether the page's script adds what the page has already, the attributes of htmx.
+        csrf_token: For the form that cancels the task; "" means that there is none.
     """
     value = "" if fragment.percent is None else f"{fragment.percent:.1f}"
     is_indeterminate = fragment.state == State.RUNNING and not value
@@ -187,7 +210,15 @@ def render(
         "version": SafeString(fragment.version) if is_lean and not fragment.is_finished else "",
         # The stylesheet hides it: where it is seen, that is missing.
         "hint": NO_STYLESHEET if on_page and settings.DEBUG else "",
+        "csrf_token": csrf_token,
     }
+    if csrf_token:
+        context |= {
+            "cancel_url": cancel_url(token, key, fragment.version, language),
+            "cancel": gettext(CANCEL),
+            "question": gettext(QUESTION),
+            "confirm": gettext(CONFIRM),
+        }
     name = template or TEMPLATE
     try:
         return render_to_string(name, context)

@@ -15,9 +15,20 @@ from progress_widget.models import TaskProgress
 from progress_widget.reading.moments import Moment, is_late, waiting_since
 from progress_widget.reading.tickets import Ticket
 from progress_widget.states import State
-from progress_widget.texts import AGAIN, ERROR, GONE, LATE, REASONS, SILENT, TEXTS, UNREPORTED
+from progress_widget.texts import (
+    AGAIN,
+    ERROR,
+    GONE,
+    LATE,
+    REASONS,
+    SILENT,
+    STOPPING,
+    TEXTS,
+    UNREPORTED,
+)
 
 STALLED = "stalled"
+CANCELLING = "cancelling"
 UNKNOWN = "unknown"
 
 
@@ -44,6 +55,8 @@ def message_of(row: TaskProgress, state: str, ticket: Ticket, moment: Moment) ->
         return gettext(SILENT) % {"time": _clock(row.updated_at, moment.now)}
     if state == UNKNOWN:
         return gettext(GONE)
+    if state == CANCELLING:
+        return gettext(STOPPING)
     if state == State.RETRYING:
         return gettext(AGAIN)
     reason = row.message or (ERROR if state == State.FAILED else "")

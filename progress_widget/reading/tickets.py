@@ -39,6 +39,9 @@ class Ticket:
     interval_ms: int | None = None
     """Milliseconds between two polls; None means POLL_INTERVAL."""
 
+    cancel: bool = False
+    """Whether the page offers to cancel the task."""
+
     rendered_at: int = 0
     """When the page was rendered, in seconds since the epoch; a token has it as its time stamp."""
 
@@ -78,7 +81,8 @@ class _Packer:
 
     def dumps(self, ticket: Ticket) -> bytes:
         interval_ms = "" if ticket.interval_ms is None else str(ticket.interval_ms)
-        options = (ticket.language, ticket.user, interval_ms, ticket.label, ticket.template)
+        cancel = "1" if ticket.cancel else ""
+        options = (ticket.language, ticket.user, interval_ms, ticket.label, ticket.template, cancel)
         packed = "\0".join(options).rstrip("\0").encode()
         try:
             uuid = UUID(ticket.task_id)
@@ -96,7 +100,8 @@ class _Packer:
             task_id, _, packed = rest.decode().partition("\0")
         else:
             raise ValueError("packed by another release")
-        language, user, interval_ms, label, template = f"{packed}\0\0\0\0".split("\0")[:5]
+        options = f"{packed}\0\0\0\0\0".split("\0")
+        language, user, interval_ms, label, template, cancel = options[:6]
         return {
             "task_id": task_id,
             "language": language,
@@ -104,4 +109,5 @@ class _Packer:
             "interval_ms": int(interval_ms) if interval_ms else None,
             "label": label,
             "template": template,
+            "cancel": cancel == "1",
         }

@@ -30,6 +30,7 @@ def progressbar(
     label: object = "",
     interval: Any = None,
     template: str = rendering.TEMPLATE,
+    cancel: bool = False,
 ) -> SafeString:
     """Show the live bar of a task: ``{% progressbar task_id label="Import" interval=2 %}``."""
     return rendering.progressbar(
@@ -38,6 +39,7 @@ def progressbar(
         label=label,
         interval=interval,
         template=template,
+        cancel=cancel,
     )
 
 

@@ -204,12 +204,14 @@ class Writer:
             waiters, watch.waiters = watch.waiters, []
             silence = monotonic() - watch.tried_at
             beat = report.is_live and silence >= conf.stalled_after / 6
-            is_due = report.is_pending and silence >= max(conf.write_interval * 0.9, watch.pause)
-            watch.is_in_hand = bool(waiters or beat or is_due)
+            asks = report.is_live and report.is_asking
+            is_rested = silence >= max(conf.write_interval * 0.9, watch.pause)
+            watch.is_in_hand = bool(waiters or beat or (is_rested and (report.is_pending or asks)))
         if watch.is_in_hand:
             watch.tried_at = self.busy_since = monotonic()
+            report.is_asking = False
             with self.quiet:
-                self._write(report, watch, beat=beat)
+                self._write(report, watch, beat=beat or asks)
             watch.is_in_hand = False
             if self.thread is threading.current_thread():
                 self.busy_since = None

@@ -20,7 +20,7 @@ from progress_widget.conf import conf
 from progress_widget.models import has_heartbeat
 from progress_widget.writing.background import writer
 from progress_widget.writing.reports import Report, in_order
-from progress_widget.writing.saving import in_transaction, log_failure, logger, save
+from progress_widget.writing.saving import in_transaction, log_failure, logger, look, save
 
 
 class Outlet:
@@ -34,7 +34,7 @@ class Outlet:
         self.report = report
         self.run = run
         self.joined: object = None
-        self.due_at = 0.0
+        self.due_at = self.look_at = 0.0
 
     def write(self) -> None:
         """Leave the report to the thread, which will look at it; inline, write it now."""
@@ -59,6 +59,20 @@ class Outlet:
             flush(self.report)
         if self.run is None:
             hand_over([self.report])
+
+    def is_cancelled(self) -> bool:
+        """Whether the task is known to be asked to stop, and see to it that this is learned.
+
+        A report that the thread looks after learns it by its next write. Any other is read here, at
+        most every WRITE_INTERVAL: a write would be a sign of life that its task has not given.
+        """
+        report = self.report
+        if report.is_live and self.joined is writer.watches:
+            report.is_asking = True
+        elif report.task_id and not report.is_cancelled and monotonic() >= self.look_at:
+            self.look_at = monotonic() + conf.write_interval
+            _look(report)
+        return report.is_cancelled
 
     def _join(self) -> None:
         """Attach the report to the run, where the end of the task finds it."""
@@ -107,6 +121,14 @@ def flush(*reports: Report) -> None:
         if not report.in_background:
             _write_inline(report)
     writer.flush([report for report in reports if report.in_background])
+
+
+def _look(report: Report) -> None:
+    try:
+        with report.context():
+            look(report)
+    except Exception:  # whatever the database, its driver or a router raises
+        log_failure(report)
 
 
 def _write_inline(report: Report) -> None:

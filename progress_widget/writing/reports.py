@@ -90,6 +90,12 @@ class Report:
     is_left_open: bool = False
     """Whether its run is over but not the task: another run may have started the row since."""
 
+    is_cancelled: bool = False
+    """Whether the row is known to say that the task is asked to stop."""
+
+    is_asking: bool = False
+    """Whether the task wants to know that soon, even if it has nothing to report."""
+
     is_failing: bool = False
     """Whether the last attempt to write failed."""
 
@@ -119,6 +125,7 @@ class Report:
             reached=(row.progress, 0),
             total=Assigned(row.total),
             step=Assigned(row.step),
+            is_cancelled=row.cancel_asked_at is not None,
         )
 
     def snapshot(self) -> Snapshot:

@@ -41,7 +41,7 @@ def save(report: Report, *, beat: bool = False) -> None:
         _begin(report)
         return
     if not report.is_started:
-        is_overtaken = report.is_left_open and _attempt_of_row(report) is not None
+        is_overtaken = report.is_left_open and look(report) is not None
         if report.is_fenced or is_overtaken:  # its start was given up, or comes too late
             report.is_fenced = True
             report.forget(outcome)
@@ -50,7 +50,11 @@ def save(report: Report, *, beat: bool = False) -> None:
         beat = False
     if _write(report, outcome, beat=beat):
         return
-    attempt = _attempt_of_row(report)
+    knew = report.is_cancelled
+    attempt = look(report)
+    if report.is_cancelled and not knew:
+        save(report, beat=beat)
+        return
     if report.starts and attempt is None:
         _restore(report)
         _write(report, outcome)
@@ -71,10 +75,23 @@ def knock(report: Report) -> None:
         rows.save_changes(report.task_id, report.attempt, {})
 
 
+def look(report: Report) -> int | None:
+    """Note whether the task is asked to stop; return the row's attempt, or None if it is gone.
+
+    Raises:
+        django.db.Error: The row can't be read.
+    """
+    with _writing(report, locks=False) as rows:
+        found = rows.filter(task_id=report.task_id).values_list("attempt", "cancel_asked_at")
+        attempt, asked_at = found.first() or (None, None)
+    report.is_cancelled = report.is_cancelled or asked_at is not None
+    return attempt
+
+
 def read(report: Report) -> TaskProgress | None:
     """Return the row, or None if there is none or the database cannot be reached."""
     try:
-        with _writing(report):
+        with _writing(report, locks=False):
             row = TaskProgress.objects.for_tasks([report.task_id])[report.task_id]
             return None if row.pk is None else row
     except Exception:  # whatever the database, its driver or a router raises
@@ -98,11 +115,17 @@ def log_failure(report: Report) -> None:
 
 
 @contextmanager
-def _writing(report: Report) -> Iterator[TaskProgressQuerySet]:
-    """Write all or nothing, and leave the caller's transaction usable."""
+def _writing(report: Report, *, locks: bool = True) -> Iterator[TaskProgressQuerySet]:
+    """Write all or nothing, and leave the caller's transaction usable.
+
+    Args:
+        locks: Whether that may have to wait for others. What only reads may be called by a task, to
+            whose own transaction no limit is set.
+    """
     alias = router.db_for_write(TaskProgress)
     connection = connections[alias]
-    patience = LOCK_TIMEOUTS.get(connection.vendor) if report.in_background else None
+    is_patient = locks and report.in_background
+    patience = LOCK_TIMEOUTS.get(connection.vendor) if is_patient else None
     rows = TaskProgress.objects.using(alias)
     if not (patience or connection.in_atomic_block):
         yield rows
@@ -166,7 +189,10 @@ def _write(report: Report, outcome: Outcome | None, *, beat: bool = False) -> bo
     taken = Taken.NOT
     with _writing(report) as rows:
         if outcome is None:
-            is_written = rows.save_changes(report.task_id, report.attempt, changes)
+            # Any wish that the task should stop is learned by this write, which it makes fail.
+            is_written = rows.save_changes(
+                report.task_id, report.attempt, changes, if_asked=report.is_cancelled
+            )
         else:
             is_uncounted = report.is_new_attempt and not report.starts and report.attempt is None
             # A first run that has not been noted must not touch what the next one has begun.
@@ -187,12 +213,6 @@ def _write(report: Report, outcome: Outcome | None, *, beat: bool = False) -> bo
         if taken == Taken.AS_SAID and outcome.state in ENDED:
             announce(End(report.task_id, report.context), in_background=report.in_background)
     return is_written
-
-
-def _attempt_of_row(report: Report) -> int | None:
-    """Return the attempt that the row is at, or None if it is gone."""
-    with _writing(report) as rows:
-        return rows.filter(task_id=report.task_id).values_list("attempt", flat=True).first()
 
 
 def _restore(report: Report) -> None:

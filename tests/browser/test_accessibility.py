@@ -30,6 +30,7 @@ BOTH_SCHEMES = """<style>
 # What a page shows, by the id of the element that shows it.
 STATES = {str(state): str(state) for state in State} | {
     "indeterminate": "running",
+    "cancelling": "cancelling",
     "late": "waiting",
     "stalled": "stalled",
     "gone": "unknown",
@@ -106,6 +107,7 @@ def states(visitor: Visitor, settings: Any, monkeypatch: pytest.MonkeyPatch) -> 
     rows.filter(task_id="indeterminate").update(total=None, progress=4)
     long_ago = timezone.now() - timedelta(hours=1)
     rows.filter(task_id="late").update(state=State.WAITING, created_at=long_ago)
+    rows.filter(task_id="cancelling").update(cancel_asked_at=timezone.now(), progress=6)
     rows.filter(task_id="gone").delete()
     rows.filter(task_id="stalled").update(progress=6)
     # Not every database has a heartbeat.

@@ -19,6 +19,7 @@ from django.db import transaction
 
 from progress_widget import queues
 from progress_widget.bars import ProgressBar
+from progress_widget.exceptions import Cancelled
 from progress_widget.lifecycle import celery
 from progress_widget.models import State, TaskProgress
 from progress_widget.queues.celery import HEADER
@@ -638,3 +639,68 @@ def test_task_without_the_header_costs_no_query(run, django_assert_num_queries):
 
     with django_assert_num_queries(0):
         run(dry)
+
+
+# A task that stops when it is asked to.
+
+
+def test_task_that_stops_when_it_is_asked_to_is_cancelled(run):
+    def dry(self):
+        bar = ProgressBar(self.request.id, total=10)
+        bar.update(progress=4)
+        rows.ask_to_stop("kelp")
+        assert bar.is_cancelled
+        raise Cancelled
+
+    run(dry, throws=(Cancelled,))
+
+    row = rows.get()
+    assert (row.state, row.message, row.progress) == (State.CANCELLED, REVOKED, 4)
+
+
+def test_cancelled_task_that_tidies_up_is_cancelled(run, settings):
+    settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0
+
+    def dry(self):
+        with ProgressBar(self.request.id, total=10) as bar:
+            try:
+                for _ in bar.track(range(10), stop=True):
+                    rows.ask_to_stop("kelp")
+            except Cancelled:
+                bar.update(step="Tidying up")
+                raise
+
+    run(dry)
+
+    assert (rows.get().state, rows.get().step) == (State.CANCELLED, "Tidying up")
+
+
+def test_cancelled_task_that_had_said_that_it_is_done_is_cancelled(run):
+    def dry(self):
+        ProgressBar(self.request.id, total=10).finalize()
+        raise Cancelled
+
+    run(dry)
+
+    assert rows.get().state == State.CANCELLED
+
+
+def test_cancelled_task_that_is_delivered_late_by_another_signal_stays_cancelled(run):
+    def dry(self):
+        ProgressBar(self.request.id, total=10)
+        raise Cancelled
+
+    run(dry)
+    rows.end("kelp", None, State.FAILED, overrule=True)
+
+    assert rows.get().state == State.CANCELLED
+
+
+def test_task_that_returns_in_spite_of_the_wish_has_succeeded(run):
+    def dry(self):
+        ProgressBar(self.request.id, total=10)
+        rows.ask_to_stop("kelp")
+
+    run(dry)
+
+    assert rows.get().state == State.SUCCEEDED

@@ -9,7 +9,7 @@ from django.utils import translation
 from progress_widget.models import State, TaskProgress
 from progress_widget.reading.fragments import Fragment, Version
 from progress_widget.reading.rendering import progressbar, render
-from progress_widget.texts import TEXTS
+from progress_widget.texts import STOPPING, TEXTS
 from tests.builders import KEY, NOON, absent, fragment, saved
 
 
@@ -373,3 +373,55 @@ def test_late_bar_says_since_when_where_time_zones_are_off(settings):
     message = fragment(absent(), rendered_at=since, now=now).message
 
     assert message.startswith("Waiting since 05/03/2026 10 a.m.: nothing")
+
+
+# A task that is asked to stop.
+
+
+def asked(**values: object) -> TaskProgress:
+    return saved(**{"cancel_asked_at": NOON, "progress": 5, "step": "Drying", **values})
+
+
+def test_task_that_is_asked_to_stop_keeps_what_it_has_done():
+    shown = fragment(asked())
+
+    assert (shown.state, shown.text, shown.message) == ("cancelling", "Cancelling", STOPPING)
+    assert (shown.percent, shown.numbers) == (50.0, "5 of 10")
+    assert not shown.is_finished
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.RETRYING, State.WAITING])
+def test_whatever_goes_on_can_be_asked_to_stop(state):
+    assert fragment(asked(state=state)).state == "cancelling"
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
+def test_whatever_has_ended_does_not_stop_any_more(state):
+    assert fragment(asked(state=state)).state == state
+
+
+def test_shared_bar_at_its_total_does_not_stop_any_more():
+    assert fragment(asked(attempt=0, progress=10)).state == "succeeded"
+
+
+def test_task_that_is_asked_before_its_start_has_done_nothing():
+    shown = fragment(asked(state=State.WAITING, progress=0, attempt=0))
+
+    assert (shown.percent, shown.numbers) == (None, "")
+
+
+def test_task_that_is_silent_is_silent_first():
+    assert fragment(asked(), now=later(31)).state == "stalled"
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0, 1000), (20, 2000), (86_400, 5000)])
+def test_task_that_is_asked_to_stop_is_polled_as_any_other(seconds, expected):
+    row = asked(state=State.WAITING, attempt=0, updated_at=later(-3600))
+
+    assert fragment(row, now=later(seconds)).interval_ms == expected
+
+
+def test_bar_of_a_task_with_an_unknown_total_does_not_move_while_it_stops():
+    html = html_of(fragment(asked(total=None)))
+
+    assert "indeterminate" not in html

@@ -33,6 +33,8 @@ def reread(ticket: Ticket) -> Ticket:
         {"task_id": "00000000-0000-0000-0000-000000000000"},
         {"task_id": "Grüße\n"},
         {"interval_ms": None, "template": ""},
+        {"cancel": True},
+        {"cancel": True, "template": ""},
         {"user": "", "label": "", "interval_ms": None, "template": "", "language": ""},
     ],
 )

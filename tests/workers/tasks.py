@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from celery.exceptions import Ignore, Reject
 from django.db import transaction
 
 from progress_widget.bars import ProgressBar
+from progress_widget.exceptions import Cancelled
 from progress_widget.models import TaskProgress
 from progress_widget.writing import background
 
@@ -271,6 +273,32 @@ def count_rows():
     return TaskProgress.objects.count()
 
 
+@shared_task(bind=True, throws=(Cancelled,))
+def track_until_cancelled(self):
+    bar = ProgressBar(self.request.id, total=None, step=STEP)
+    for _ in bar.track(itertools.count(), stop=True):
+        time.sleep(0.02)
+
+
+@shared_task(bind=True, throws=(Cancelled,))
+def ask_until_cancelled(self):
+    bar = report(self, 1)
+    while not bar.is_cancelled:
+        time.sleep(0.02)
+    bar.update(step="Tidying up")
+    raise Cancelled
+
+
+@shared_task(bind=True, throws=(Cancelled,))
+def retry_until_cancelled(self):
+    bar = report(self, 1)
+    if self.request.retries == 0:
+        raise self.retry(countdown=0.1)
+    while not bar.is_cancelled:
+        time.sleep(0.02)
+    raise Cancelled
+
+
 @shared_task(typing=False)
 def without_arguments() -> None:
     """Do nothing; whoever publishes it is not told that it takes nothing."""
@@ -285,6 +313,11 @@ def ordinary(fails=False):
 @shared_task
 def wait(path):
     wait_for(path)
+
+
+@shared_task
+def touch(path):
+    Path(path).touch()
 
 
 @shared_task(bind=True)

@@ -29,6 +29,7 @@ from django.db import (
 from django.test import override_settings
 
 from progress_widget.bars import ProgressBar
+from progress_widget.exceptions import Cancelled
 from progress_widget.models import State, TaskProgress
 from progress_widget.rows import TaskProgressQuerySet
 from progress_widget.writing import background as module
@@ -1119,3 +1120,100 @@ def test_bar_with_another_id_than_its_tasks_is_told_once(celery_run, caplog):
             ProgressBar(f"shared-{number}", total=10)
 
     assert ["another id" in record.getMessage() for record in caplog.records] == [True]
+
+
+# A task that is asked to stop.
+
+
+def test_reporting_task_learns_that_it_is_cancelled(celery_run, spy):
+    with celery_run():
+        bar = ProgressBar("kelp", total=100)
+        rows.ask_to_stop("kelp")
+
+        bar.update(progress=5)
+
+        assert until(lambda: bar._report.is_cancelled)
+        assert until(lambda: progress_of("kelp") == 5)
+
+
+def test_task_that_only_asks_learns_it_too(celery_run, settings, django_assert_num_queries):
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 3600
+    with celery_run():
+        bar = ProgressBar("kelp", total=100)
+        rows.ask_to_stop("kelp")
+
+        with django_assert_num_queries(0):  # on the connection of the task
+            assert until(lambda: bar.is_cancelled)
+
+
+def test_silent_task_learns_it_by_its_heartbeat(celery_run, settings):
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 0.06
+    with celery_run():
+        bar = ProgressBar("kelp", total=100)
+        rows.ask_to_stop("kelp")
+
+        assert until(lambda: bar._report.is_cancelled)
+
+
+def test_question_is_written_at_most_every_interval(celery_run, spy, settings):
+    settings.PROGRESS_WIDGET_WRITE_INTERVAL = 3600
+    with celery_run():
+        bar = ProgressBar("kelp", total=100)
+        for _ in range(9):
+            assert not bar.is_cancelled
+
+        ProgressBar("eel", total=100).update(progress=1)  # wakes the thread
+
+    assert spy.calls.count(("save_changes", "kelp")) == 0
+
+
+def test_one_question_is_one_write(celery_run, spy):
+    with celery_run():
+        bar = ProgressBar("kelp", total=100)
+        assert not bar.is_cancelled
+        spy.wait_for("save_changes", 1)
+
+        assert not bar._report.is_asking
+
+
+def test_handle_that_only_asks_gives_no_signs_of_life(celery_run, spy):
+    rows.create(task_id="eel", total=100, attempt=1)
+    with celery_run():
+        found = ProgressBar.get("eel")
+        assert not found.is_cancelled
+        rows.ask_to_stop("eel")
+
+        assert until(lambda: found.is_cancelled)
+
+    assert spy.calls == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL for its setting")
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_question_sets_no_limit_to_the_transaction_of_the_task(celery_run, dynamic):
+    rows.create(task_id="eel", total=100, attempt=1)
+    with celery_run(), transaction.atomic(), connection.cursor() as cursor:
+        bar = ProgressBar("eel", _getter=True, dynamic=dynamic)
+        assert (bar.is_cancelled, bar.progress) == (False, 0)
+
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
+def test_loop_in_a_worker_stops(celery_run):
+    with celery_run():
+        loop = ProgressBar("kelp").track(range(10**9), stop=True)
+        next(loop)
+        rows.ask_to_stop("kelp")
+
+        with pytest.raises(Cancelled):
+            all(item >= 0 for item in loop)
+
+
+def test_end_of_a_cancelled_task_is_written_at_once(celery_run, spy):
+    with celery_run():
+        ProgressBar("kelp", total=100).update(progress=5)
+        rows.ask_to_stop("kelp")
+
+    assert (rows.get().state, rows.get().cancel_asked_at) == (State.SUCCEEDED, None)
+    assert spy.count("end") == 1
