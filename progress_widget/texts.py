@@ -39,6 +39,11 @@ UNREPORTED = gettext_noop("No progress reported yet")
 PROGRESS = gettext_noop("Progress")
 REFRESH = gettext_noop("Refresh")
 
+TASKS = gettext_noop("Your tasks")
+OPEN = gettext_noop("Open")
+DISMISS = gettext_noop("Dismiss")
+NONE_LEFT = gettext_noop("There are no more tasks here.")
+
 # Announced where a page has many bars.
 STILL_RUNNING = gettext_noop("%(number)s still running")
 ALL_ENDED = gettext_noop("All have ended")

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from django_htmx.jinja import htmx_script
 
 STYLESHEET = "progress_widget/progress_widget.css"
+TRAY_STYLESHEET = "progress_widget/progress_tray.css"
 SCRIPT = "progress_widget/progress_widget.js"
 
 

@@ -188,7 +188,11 @@ def render(
         # The stylesheet hides it: where it is seen, that is missing.
         "hint": NO_STYLESHEET if on_page and settings.DEBUG else "",
     }
-    name = template or TEMPLATE
+    return from_template(template or TEMPLATE, context)
+
+
+def from_template(name: str, context: dict[str, Any]) -> SafeString:
+    """Return what a template makes of its variables; it gets no others."""
     try:
         return render_to_string(name, context)
     except TemplateDoesNotExist:

@@ -16,7 +16,7 @@ from django.template.base import FilterExpression, NodeList, Parser, Token
 from django.template.library import SimpleNode
 from django.utils.safestring import SafeString
 
-from progress_widget.reading import media, rendering
+from progress_widget.reading import media, rendering, trays
 
 register = Library()
 logger = logging.getLogger("progress_widget")
@@ -105,6 +105,13 @@ def progressbars(parser: Parser, token: Token) -> ProgressBarsNode:
     nodelist = parser.parse(("endprogressbars",))
     parser.delete_first_token()
     return ProgressBarsNode(nodelist)
+
+
+@register.simple_tag(takes_context=True)
+def progress_tray(context: Context, *, template: str = trays.TEMPLATE) -> SafeString:
+    """Show what the user has started, on any page: ``{% progress_tray %}`` in a base template."""
+    request = _request_of(context)
+    return trays.progress_tray(request, template=template, nonce=_nonce_of(context))
 
 
 @register.simple_tag(takes_context=True)
