@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db import router
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
@@ -27,9 +26,10 @@ class Dismissals(Lookups):
 
         They are those of the database that rows are written to, each with its ``now``.
         """
-        rows = self.using(self._db or router.db_for_write(self.model)).owned_by(user)
+        self._for_write = True
         is_new = Q(seen_at=None) | Q(updated_at__gt=F("seen_at"))
-        return rows.filter(is_new).order_by("-pk").annotate(now=NOW)[:MOST_IN_TRAY]  # type: ignore[no-redef]
+        rows = self.owned_by(user).filter(is_new).order_by("-pk")
+        return rows.annotate(now=NOW)[:MOST_IN_TRAY]
 
     def dismiss(self, task_id: str, user: Any) -> bool:
         """Take what is finished or silent out of its owner's tray, until there is something new.
@@ -37,7 +37,6 @@ class Dismissals(Lookups):
         Returns:
             Whether there is such a row.
         """
-        self._for_write = True
         is_still = FINISHED | Q(updated_at__lt=from_now(-conf.stalled_after))
         rows = self.owned_by(user).filter(is_still, task_id=task_id)
         # The row's times may be those of another clock, or more precise.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import router
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -44,8 +43,7 @@ def dismiss(request: HttpRequest, token: str) -> HttpResponse:
     ticket = tickets.read(token)
     if ticket is None or not ticket.user or ticket.user != user_of(request):
         return HttpResponseForbidden(headers=OF_USER)
-    rows = TaskProgress.objects.using(router.db_for_write(TaskProgress))
-    rows.dismiss(ticket.task_id, request.user)
+    TaskProgress.objects.dismiss(ticket.task_id, request.user)
     page = "" if HtmxDetails(request) else _page_before(request)
     if page:
         return HttpResponseRedirect(page, status=303, headers=OF_USER)

@@ -52,8 +52,7 @@ def joint_announcement(changes: Sequence[Change], crowd: Crowd) -> str:
         failures = [change for change in changes if change[0].state == State.FAILED]
         ended = sum(fragment.is_finished and fragment.state != REFUSED for fragment, _ in changes)
         said = [*refusals, *_failures(failures), _milestone(crowd.live, crowd.live - ended)]
-    # Once, where a page shows a task twice, as in the tray too.
-    return "; ".join(dict.fromkeys(filter(None, said)))
+    return "; ".join(filter(None, said))
 
 
 def _failures(failures: Sequence[Change]) -> list[str]:
