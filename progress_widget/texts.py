@@ -64,6 +64,7 @@ TEXTS = {
 
 # For developers, under DEBUG, and so not translated.
 NO_STYLESHEET = "This page has a bar, but not the stylesheet of {% progress_widget_media %}."
+NO_TRAY_STYLESHEET = "This page has a tray, but not {% progress_widget_media tray=True %}."
 
 
 def cropped(text: object, length: int) -> str:

@@ -168,12 +168,26 @@ def test_labels_are_escaped(page, row_of):
     assert not page().select("script")
 
 
-def test_tray_carries_the_nonce_of_the_page(draw, request_of, otter):
-    html = soup(draw(TRAY, request_of(otter), csp_nonce="n0nce"))
+@pytest.mark.parametrize("tag", ["progress_widget_media", "progress_widget_css"])
+def test_stylesheet_is_loaded_in_the_head_of_a_page_with_a_tray(draw, tag):
+    html = soup(draw(f"{{% {tag} tray=True %}}", csp_nonce="n0nce"))
+    without = soup(draw(f"{{% {tag} %}}"))
 
-    assert html.link["nonce"] == "n0nce"
-    assert html.link["href"].endswith("progress_tray.css")
-    assert not soup(draw(TRAY, request_of(otter))).link.has_attr("nonce")
+    assert [one["href"].rpartition("/")[2] for one in html.select("link[nonce=n0nce]")] == [
+        "progress_widget.css",
+        "progress_tray.css",
+    ]
+    assert len(without.select("link")) == 1
+
+
+@pytest.mark.parametrize("is_debug", [True, False])
+def test_missing_stylesheet_is_told_of_under_debug(page, row_of, settings, is_debug):
+    settings.DEBUG = is_debug
+    row_of()
+
+    assert [hint.get_text() for hint in page().select(".progress-tray__hint")] == [
+        "This page has a tray, but not {% progress_widget_media tray=True %}."
+    ] * is_debug
 
 
 def test_tray_within_progressbars_is_drawn(page, row_of, django_assert_num_queries):
@@ -213,7 +227,7 @@ def test_htmx_draws_the_tray_anew(page, row_of, client):
     answer = client.get(url, headers=HTMX)
 
     assert labels(soup(answer)) == ["Kelp harvest"]
-    assert not soup(answer).select("link, [data-progress-tray], [autofocus]")
+    assert not soup(answer).select("[data-progress-tray], [autofocus]")
     assert answer["Cache-Control"] == "private, no-store"
     assert "Cookie" in answer["Vary"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
-from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -18,18 +18,15 @@ from progress_widget.models import TaskProgress
 from progress_widget.reading import rendering, tickets
 from progress_widget.reading.access import may_show, user_of
 from progress_widget.reading.logs import log_once
-from progress_widget.reading.media import TRAY_STYLESHEET
 from progress_widget.reading.tickets import Ticket
-from progress_widget.texts import DISMISS, NONE_LEFT, OPEN, TASKS
+from progress_widget.texts import DISMISS, NO_TRAY_STYLESHEET, NONE_LEFT, OPEN, TASKS
 
 TEMPLATE = "progress_widget/tray.html"
 
 OUTAGE = "A page's tray is empty, since the database can't be asked"
 
 
-def progress_tray(
-    request: HttpRequest | None, *, template: str = TEMPLATE, nonce: Any = None
-) -> SafeString:
+def progress_tray(request: HttpRequest | None, *, template: str = TEMPLATE) -> SafeString:
     """Return the HTML of the tray for a page, once; nothing where nobody is logged in.
 
     One that is empty takes no room and asks for nothing, until something on the page sends the
@@ -38,7 +35,6 @@ def progress_tray(
     Args:
         request: Its user is the one whose tasks are shown.
         template: The tray's template, which extends ``progress_widget/tray.html``.
-        nonce: The nonce of the page's Content-Security-Policy; None means that it has none.
     """
     if request is None or not user_of(request):
         return SafeString("")
@@ -48,13 +44,8 @@ def progress_tray(
     except Error as error:  # a site must not fail because of its tray
         log_once(OUTAGE, error=error)
         rows = []
-    page = {
-        "tray_url": reverse("progress_widget:tray", kwargs={"token": tickets.sign(ticket)}),
-        "stylesheet": static(TRAY_STYLESHEET),
-        "nonce": nonce,
-        "on_page": True,
-    }
-    return _drawn(request, rows, ticket, **page)
+    url = reverse("progress_widget:tray", kwargs={"token": tickets.sign(ticket)})
+    return _drawn(request, rows, ticket, on_page=True, tray_url=url)
 
 
 def contents(request: HttpRequest, ticket: Ticket, *, is_answer: bool = False) -> SafeString:
@@ -81,6 +72,8 @@ def _drawn(
         "open": gettext(OPEN),
         "dismiss": gettext(DISMISS),
         "none_left": gettext(NONE_LEFT),
+        # Its stylesheet hides it, as that of a bar hides the bar's.
+        "hint": NO_TRAY_STYLESHEET if settings.DEBUG else "",
         "csrf_token": get_token(request) if rows else "",
     }
     return rendering.from_template(ticket.template or TEMPLATE, context | more)

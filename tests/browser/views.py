@@ -10,10 +10,10 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.template import RequestContext, Template
 
 HTMX_TAGS = {
-    "2": "{% progress_widget_media htmx=2 %}",
-    "4.0.0-beta6": "{% progress_widget_media htmx=4 %}",
+    "2": "{% progress_widget_media htmx=2 tray=True %}",
+    "4.0.0-beta6": "{% progress_widget_media htmx=4 tray=True %}",
     "4.0.1": '<script src="/htmx.js" defer{% if csp_nonce %} nonce="{{ csp_nonce }}"{% endif %}>'
-    "</script>\n{% progress_widget_media htmx=False %}",
+    "</script>\n{% progress_widget_media htmx=False tray=True %}",
 }
 
 PAGE = """\
