@@ -97,7 +97,7 @@ def test_empty_tray_is_a_place_and_no_more(page):
     place = place_of(page())
 
     assert not place.find_all(True)
-    assert place["hx-trigger"] == "progressbar:started from:body"
+    assert place["hx-trigger"] == "progressbar:started from:document"
 
 
 @pytest.mark.parametrize("count", [0, 5, 6])

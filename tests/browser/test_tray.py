@@ -20,10 +20,10 @@ from tests.browser.test_network import LOGGED, answers
 from tests.browser.visitor import INTERVAL, Visitor, tag
 
 TRAY = "{% progress_tray %}"
+# The answer replaces what has asked for it, as that to a form often does.
 START = """
 <main><h1>Kelp</h1>
-<button hx-get="/pages/start/" hx-target="#started" hx-swap="innerHTML">Start</button>
-<p id="started"></p></main>"""
+<button hx-get="/pages/start/" hx-target="this" hx-swap="outerHTML">Start</button></main>"""
 WITHIN = "[data-progress-tray]"
 rows = TaskProgress.objects
 
