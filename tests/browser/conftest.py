@@ -9,11 +9,12 @@ import tarfile
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from tests.browser import views
 from tests.browser.visitor import Visitor
@@ -40,22 +41,41 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
-    if not Path(path).is_file():
-        stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        stop("There is no Chromium: install it, or name it in CHROMIUM.")
+def playwright() -> Iterator[Playwright]:
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         # Django mistakes Playwright's event loop in this thread for async code.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        chromium = playwright.chromium.launch(
-            executable_path=path,
-            args=FLAGS,
-            # A real person's browser has it.
-            ignore_default_args=["--disable-back-forward-cache"],
-        )
-        yield chromium
-        chromium.close()
+        yield playwright
+
+
+@contextmanager
+def launched(playwright: Playwright, path: str) -> Iterator[Browser]:
+    if not Path(path).is_file():
+        stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        stop("There is no Chromium: install it, or name it in CHROMIUM.")
+    chromium = playwright.chromium.launch(
+        executable_path=path,
+        args=FLAGS,
+        # A real person's browser has it.
+        ignore_default_args=["--disable-back-forward-cache"],
+    )
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """Chromium, if possible without its windows, which take most of the time of a short test."""
+    names = (os.environ.get("CHROMIUM", ""), "chromium-headless-shell", "chromium")
+    with launched(playwright, next(filter(None, map(shutil.which, names)), "")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def whole_browser(playwright: Playwright) -> Iterator[Browser]:
+    """Chromium with its windows: without them, it keeps no page that was left."""
+    with launched(playwright, shutil.which("chromium") or "") as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +122,10 @@ def page(
     request: pytest.FixtureRequest, browser: Browser, context_options: dict[str, Any]
 ) -> Iterator[Page]:
     """A new tab in a context that is online and has no cookies."""
-    if context_options:
+    is_whole = "whole_browser" in request.fixturenames
+    if is_whole:
+        browser = request.getfixturevalue("whole_browser")
+    if context_options or is_whole:
         with browser.new_context(**USUAL | context_options) as context:
             yield context.new_page()
         return

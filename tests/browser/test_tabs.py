@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page
 
 from progress_widget.bars import ProgressBar
@@ -50,6 +51,7 @@ def goes_away_and_back(visitor: Visitor, progress: int) -> bool:
     return bool(visitor.page.evaluate("window.was_kept"))
 
 
+@pytest.mark.usefixtures("whole_browser")
 def test_bar_goes_on_after_the_page_was_kept_by_the_browser(visitor: Visitor) -> None:
     visitor.publishes("away", '<h1 id="away">Elsewhere</h1>', htmx=visitor.htmx)
 
