@@ -10,6 +10,7 @@ from uuid import uuid4
 from django.db import models, router, transaction
 
 from progress_widget import queues
+from progress_widget.links import safe_link
 from progress_widget.lookups import reference_to
 from progress_widget.models import LABEL_LENGTH, LINK_LENGTH, NAME_LENGTH, TaskProgress
 from progress_widget.states import State
@@ -50,7 +51,7 @@ def start_task(
         owner: The user for whom it is started; None and an anonymous user mean nobody.
         label: What the task is, for people; cut to 255 characters.
         about: What it is about: a saved model instance.
-        link: Where its result is.
+        link: Where its result is: by http, by https, or a path of this site.
         total: What its progress counts up to; None means unknown, and is left to its bar.
         task_id: Names the task. If this has been started before, for the same owner, that row is
             returned and nothing is published: a form that is sent twice starts one task.
@@ -58,7 +59,7 @@ def start_task(
     Raises:
         TypeError: This is no task, or it does not take these arguments.
         ValueError: The id is that of another task or owner, the object is not saved, or the link
-            is longer than 1,000 characters.
+            is longer than 1,000 characters, or one that no page may show.
     """
     work = queues.work_of(task, args)
     known = known_of(queues.name_of(work), owner=owner, label=label, about=about, link=link)
@@ -100,6 +101,8 @@ def _link_of(link: object) -> str:
     text = str(link)
     if len(text) > LINK_LENGTH:
         raise ValueError(f"A link has at most {LINK_LENGTH} characters: {text!r}")
+    if text != safe_link(text):
+        raise ValueError(f"A link leads to http, https or a path of this site: {text!r}")
     return text
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from progress_widget.assignments import changed, from_now, total_at_the_end
 from progress_widget.clock import NOW, offset
+from progress_widget.dismissals import Dismissals
 from progress_widget.purging import Purging
 from progress_widget.statements import inserting, select
 from progress_widget.states import ENDED, State, Taken
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from progress_widget.models import TaskProgress
 
 
-class TaskProgressQuerySet(Purging):
+class TaskProgressQuerySet(Purging, Dismissals):
     """Every write of rows. A write names its attempt, so an old run changes nothing."""
 
     def start(

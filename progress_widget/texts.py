@@ -47,6 +47,11 @@ CANCEL = gettext_noop("Cancel")
 QUESTION = gettext_noop("Cancel this? What has been done by then may remain.")
 CONFIRM = gettext_noop("Yes, cancel it")
 
+TASKS = gettext_noop("Your tasks")
+OPEN = gettext_noop("Open")
+DISMISS = gettext_noop("Dismiss")
+NONE_LEFT = gettext_noop("There are no more tasks here.")
+
 # Announced where a page has many bars.
 STILL_RUNNING = gettext_noop("%(number)s still running")
 ALL_ENDED = gettext_noop("All have ended")
@@ -68,6 +73,7 @@ TEXTS = {
 
 # For developers, under DEBUG, and so not translated.
 NO_STYLESHEET = "This page has a bar, but not the stylesheet of {% progress_widget_media %}."
+NO_TRAY_STYLESHEET = "This page has a tray, but not {% progress_widget_media tray=True %}."
 
 
 def cropped(text: object, length: int) -> str:

@@ -18,7 +18,7 @@ from django_htmx.middleware import HtmxDetails
 
 from progress_widget.reading import rendering, tickets
 from progress_widget.reading.access import depends_on_user, may_view
-from progress_widget.reading.announcements import Crowd, joint_announcement
+from progress_widget.reading.announcements import Change, Crowd, joint_announcement
 from progress_widget.reading.fragments import (
     REFUSED,
     SLOWEST_MS,
@@ -140,7 +140,7 @@ def respond(
     if not changes:
         return HttpResponse(status=204, headers=_headers(polls))
     with changes[0][0].in_language():
-        said = joint_announcement([(fragment, one.shown) for one, fragment in changes], crowd)
+        said = joint_announcement(_told(changes), crowd)
     html: list[str] = []
     for one, fragment in changes:
         with one.in_language():
@@ -162,6 +162,15 @@ def respond(
     if finished:
         trigger_client_event(response, "progressbar:finished", {"bars": finished})
     return response
+
+
+def _told(changes: Sequence[tuple[Poll, Fragment]]) -> list[Change]:
+    """Return what is announced; of a task that the page shows twice, as in its tray, only once."""
+    first = {one.ticket and one.ticket.task_id: one.key for one, _ in reversed(changes)}
+    return [
+        (fragment, one.shown if one.key == first[one.ticket and one.ticket.task_id] else None)
+        for one, fragment in changes
+    ]
 
 
 def changes_in(request: HttpRequest, polls: Sequence[Poll]) -> list[tuple[Poll, Fragment]]:

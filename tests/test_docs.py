@@ -18,7 +18,7 @@ from progress_widget.conf import Conf
 from progress_widget.doctor.steps import Examination
 from progress_widget.management.commands import progress_doctor, progress_purge
 from progress_widget.models import State, TaskProgress
-from progress_widget.reading import fragments, media, rendering
+from progress_widget.reading import fragments, media, rendering, trays
 from progress_widget.templatetags import progress_widget as library
 
 ROOT = Path(__file__).parent.parent
@@ -140,7 +140,7 @@ def test_reference_names_each_check(check_id):
     "option",
     [
         parameter.name
-        for tag in (rendering.progressbar, media.media, media.css, media.js)
+        for tag in (rendering.progressbar, trays.progress_tray, media.media, media.css, media.js)
         for parameter in inspect.signature(tag).parameters.values()
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in ("request", "nonce")
     ],

@@ -54,10 +54,10 @@ def test_rendering_alone_renders_templates():
     assert [module.name for module in MODULES if renders(module)] == ["rendering.py"]
 
 
-def test_htmx_attributes_stand_in_one_template():
+def test_htmx_attributes_stand_in_two_templates():
     having = [path.name for path in TEMPLATES if re.search(r"\bhx-[a-z]", path.read_text())]
 
-    assert having == ["progressbar.html"]
+    assert having == ["progressbar.html", "tray.html"]
 
 
 def test_no_module_writes_htmx_attributes():
@@ -80,10 +80,11 @@ def test_template_needs_no_inline_style_or_script(path):
     assert not [name for tag in tags for name in tag.attrs if name.startswith(("on", "hx-on"))]
 
 
-def test_stylesheet_is_small():
-    sheet = PACKAGE / "static" / "progress_widget" / "progress_widget.css"
+@pytest.mark.parametrize(("name", "most"), [("progress_widget", 8192), ("progress_tray", 2560)])
+def test_stylesheet_is_small(name, most):
+    sheet = PACKAGE / "static" / "progress_widget" / f"{name}.css"
 
-    assert sheet.stat().st_size <= 8 * 1024
+    assert sheet.stat().st_size <= most
 
 
 def test_script_is_small():

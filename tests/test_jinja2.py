@@ -13,6 +13,7 @@ from django.template import TemplateDoesNotExist, engines
 from progress_widget.models import TaskProgress
 from progress_widget.reading.media import media
 from progress_widget.reading.rendering import progressbar
+from progress_widget.reading.trays import progress_tray
 
 pytestmark = pytest.mark.django_db
 
@@ -21,6 +22,7 @@ def environment(**options: Any) -> jinja2.Environment:
     """Do as docs/usage.md says."""
     env = jinja2.Environment(**options)
     env.globals.update(progressbar=progressbar, progress_widget_media=media)
+    env.globals.update(progress_tray=progress_tray)
     return env
 
 
@@ -67,6 +69,15 @@ def test_bar_belongs_to_the_user_of_the_request(draw, bar_in, poll, request_of, 
 
     assert refused["data-state"] == "refused"
     assert poll(bar).status_code == 204
+
+
+def test_tray_is_shown(draw, bar_in, request_of, admin_user, row):
+    TaskProgress.objects.update(owner=admin_user)
+
+    html = draw("{{ progress_tray(request) }}", request_of(admin_user))
+
+    assert bar_in(html)["data-percent"] == "50.0"
+    assert BeautifulSoup(html, "html.parser").form.input["name"] == "csrfmiddlewaretoken"
 
 
 def test_head_is_loaded(draw):

@@ -181,6 +181,7 @@ def test_keyword_that_is_not_ours_is_an_error():
     ("error", "values"),
     [
         (ValueError, {"link": "/" * 1001}),
+        (ValueError, {"link": "javascript:alert(1)"}),
         (ValueError, {"total": "many"}),
         (OutOfRange, {"total": -1}),
         (ValueError, {"about": Group()}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.utils.connection import ConnectionDoesNotExist
 
 from progress_widget.bars import ProgressBar
@@ -53,6 +54,14 @@ def test_dynamic_bar_reads_where_bars_write():
     ProgressBar.get("kelp").update(progress=5)
 
     assert bar.progress == 5
+
+
+def test_tray_is_read_where_bars_write():
+    otter = get_user_model()(pk=7)
+    row = TaskProgress.objects.create(task_id="kelp", owner=otter)
+
+    assert list(TaskProgress.objects.in_tray_of(otter)) == [row]
+    assert not TaskProgress.objects.dismiss("kelp", otter)
 
 
 def test_rows_are_looked_up_where_they_are_asked_for():

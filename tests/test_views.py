@@ -1162,6 +1162,18 @@ def test_few_bars_are_announced_in_one_region(crop, together):
     assert page.select_one("[hx-swap-oob]")["id"] == f"{bars[1]['id']}-s"
 
 
+def test_task_that_a_page_shows_twice_is_announced_once(page_bar, together):
+    rows.create(task_id="kelp", total=100, label="Kelp")
+    bars = [page_bar("kelp"), page_bar("kelp")]
+    rows.update(state=State.SUCCEEDED)
+
+    response = together(*bars)
+
+    assert region_in(response) == "Kelp: Complete"
+    finished = json.loads(response["HX-Trigger"])["progressbar:finished"]["bars"]
+    assert len(finished) == 2
+
+
 def test_many_bars_are_announced_by_how_many_still_run(crop, together):
     bars = crop(4)
     rows.update(progress=50)

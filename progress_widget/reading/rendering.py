@@ -219,7 +219,11 @@ def render(
             "question": gettext(QUESTION),
             "confirm": gettext(CONFIRM),
         }
-    name = template or TEMPLATE
+    return from_template(template or TEMPLATE, context)
+
+
+def from_template(name: str, context: dict[str, Any]) -> SafeString:
+    """Return what a template makes of its variables; it gets no others."""
     try:
         return render_to_string(name, context)
     except TemplateDoesNotExist:

@@ -16,7 +16,7 @@ from django.template.base import FilterExpression, NodeList, Parser, Token
 from django.template.library import SimpleNode
 from django.utils.safestring import SafeString
 
-from progress_widget.reading import media, rendering
+from progress_widget.reading import media, rendering, trays
 
 register = Library()
 logger = logging.getLogger("progress_widget")
@@ -110,18 +110,27 @@ def progressbars(parser: Parser, token: Token) -> ProgressBarsNode:
 
 
 @register.simple_tag(takes_context=True)
-def progress_widget_media(context: Context, *, htmx: int | bool = 2) -> SafeString:
-    """Load what the bars need, once, in the head of a page.
-
-    ``htmx=False`` is for a page with its own htmx, ``htmx=4`` for version 4.
-    """
-    return media.media(htmx=htmx, nonce=_nonce_of(context))
+def progress_tray(context: Context, *, template: str = trays.TEMPLATE) -> SafeString:
+    """Show what the user has started, on any page: ``{% progress_tray %}`` in a base template."""
+    return trays.progress_tray(_request_of(context), template=template)
 
 
 @register.simple_tag(takes_context=True)
-def progress_widget_css(context: Context) -> SafeString:
-    """Load the stylesheet alone, for pages that treat stylesheets and scripts differently."""
-    return media.css(nonce=_nonce_of(context))
+def progress_widget_media(
+    context: Context, *, htmx: int | bool = 2, tray: bool = False
+) -> SafeString:
+    """Load what the bars need, once, in the head of a page.
+
+    ``htmx=False`` is for a page with its own htmx, ``htmx=4`` for version 4, ``tray=True`` for one
+    with ``{% progress_tray %}``.
+    """
+    return media.media(htmx=htmx, tray=tray, nonce=_nonce_of(context))
+
+
+@register.simple_tag(takes_context=True)
+def progress_widget_css(context: Context, *, tray: bool = False) -> SafeString:
+    """Load the stylesheets alone, for pages that treat stylesheets and scripts differently."""
+    return media.css(tray=tray, nonce=_nonce_of(context))
 
 
 @register.simple_tag(takes_context=True)

@@ -10,10 +10,10 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.template import RequestContext, Template
 
 HTMX_TAGS = {
-    "2": "{% progress_widget_media htmx=2 %}",
-    "4.0.0-beta6": "{% progress_widget_media htmx=4 %}",
+    "2": "{% progress_widget_media htmx=2 tray=True %}",
+    "4.0.0-beta6": "{% progress_widget_media htmx=4 tray=True %}",
     "4.0.1": '<script src="/htmx.js" defer{% if csp_nonce %} nonce="{{ csp_nonce }}"{% endif %}>'
-    "</script>\n{% progress_widget_media htmx=False %}",
+    "</script>\n{% progress_widget_media htmx=False tray=True %}",
 }
 
 PAGE = """\
@@ -43,6 +43,7 @@ class Page:
         head: Template source of what to add to head.
         policy: Content-Security-Policy; "{nonce}" stands for the nonce of the answer.
         instead: Texts to replace in the answer.
+        event: What htmx is to send, once it has the answer.
     """
 
     body: str
@@ -52,6 +53,7 @@ class Page:
     policy: str = ""
     html: str = 'lang="en"'
     instead: tuple[tuple[str, str], ...] = ()
+    event: str = ""
 
 
 published: dict[str, Page] = {}
@@ -80,6 +82,8 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
     for old, new in found.instead:
         html = html.replace(old, new)
     headers = {"Content-Security-Policy": found.policy.format(nonce=nonce)} if found.policy else {}
+    if found.event:
+        headers["HX-Trigger"] = found.event
     return HttpResponse(html, headers=headers)
 
 
