@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from celery import Task
+
 from kelp import tasks
+from progress_widget.groups import start_group
+from progress_widget.launch import start_task
+from progress_widget.models import TaskProgress
+
+RACKS = 40
 
 
 @dataclass(frozen=True)
@@ -15,16 +21,26 @@ class Fate:
     slug: str
     title: str
     text: str
-    task: Any
-    can_cancel: bool = False
+    task: Task
+
+    def start(self, owner: Any) -> TaskProgress:
+        return start_task(self.task, owner=owner, label=self.title)
 
     @property
     def code(self) -> str:
         """The source of the task, for those who want to write a similar one."""
-        parts: tuple[Callable[..., Any], ...] = (getattr(self.task, "run", self.task),)
-        if self.task is tasks.dry_together:
-            parts = (tasks.dry_together, tasks.dry_share.run)
-        return "\n\n".join(inspect.getsource(part).rstrip() for part in parts)
+        return inspect.getsource(self.task.run)
+
+
+@dataclass(frozen=True)
+class GroupFate(Fate):
+    def start(self, owner: Any) -> TaskProgress:
+        racks = [self.task.s(number) for number in range(RACKS)]
+        return start_group(racks, owner=owner, label=self.title)
+
+    @property
+    def code(self) -> str:
+        return f"{super().code}\n\n{inspect.getsource(GroupFate.start)}"
 
 
 FATES = (
@@ -50,9 +66,9 @@ FATES = (
     Fate(
         "cancel",
         "It is cancelled",
-        "The task takes a minute unless you cancel it.",
+        "The task takes a minute unless you cancel it. It looks, before each step, whether somebody "
+        "has asked it to stop.",
         tasks.take_a_minute,
-        can_cancel=True,
     ),
     Fate(
         "kill",
@@ -69,11 +85,12 @@ FATES = (
         "the bar moves.",
         tasks.work_in_transaction,
     ),
-    Fate(
+    GroupFate(
         "group",
-        "Six tasks fill one bar",
-        "The view starts the bar under an id of its own; each task of a group adds to it.",
-        tasks.dry_together,
+        "Forty tasks fill one bar",
+        "The tasks know nothing of the bar: each is counted when it ends. Some of them fail, which "
+        "the bar says too.",
+        tasks.dry_rack,
     ),
     Fate(
         "unknown",

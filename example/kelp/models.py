@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from django.db import models
-from django.utils import timezone
 
 
 class Harvest(models.Model):
@@ -18,23 +17,3 @@ class Harvest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kilograms} kg of {self.species}, {self.site}"
-
-
-class StartedTask(models.Model):
-    """What a visitor has started, so that the pages can list it.
-
-    How far it has come is in progress_widget's own table, under the same task id.
-    """
-
-    task_id = models.CharField(max_length=255, unique=True)
-    kind = models.SlugField(max_length=30)
-    title = models.CharField(max_length=100)
-    started_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        ordering = ("-started_at", "-pk")
-        verbose_name = "started task"
-        verbose_name_plural = "started tasks"
-
-    def __str__(self) -> str:
-        return self.title

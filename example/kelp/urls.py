@@ -8,7 +8,6 @@ app_name = "kelp"
 urlpatterns = [
     path("", views.start, name="start"),
     path("tasks/<uuid:task_id>/", views.task, name="task"),
-    path("tasks/<uuid:task_id>/cancel/", views.cancel, name="cancel"),
     path("several/", views.several, name="several"),
     path("import/", views.harvests, name="import"),
     path("import/make-csv/", views.make_csv, name="make-csv"),
