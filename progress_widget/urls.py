@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from django.urls import path
 
-from progress_widget.cancelling import cancel
-from progress_widget.tray_views import dismiss, tray
-from progress_widget.views import poll, poll_together
+from progress_widget.views.cancelling import cancel
+from progress_widget.views.polls import poll, poll_together
+from progress_widget.views.trays import dismiss, tray
 
 app_name = "progress_widget"
 urlpatterns = [

@@ -19,7 +19,7 @@ from progress_widget.reading import tickets, trays
 from progress_widget.reading.access import user_of
 from progress_widget.reading.fragments import in_language
 from progress_widget.reading.tickets import Ticket
-from progress_widget.views import OF_USER, unattended
+from progress_widget.views.polls import OF_USER, unattended
 
 
 @login_not_required  # htmx would put a login page into the tray

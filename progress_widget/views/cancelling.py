@@ -19,7 +19,7 @@ from progress_widget.reading.access import may_cancel, may_view_row
 from progress_widget.reading.announcements import Crowd, in_words
 from progress_widget.reading.fragments import Fragment
 from progress_widget.reading.stopping import ask_to_stop
-from progress_widget.views import NOT_STORED, OF_USER, Poll, changes_in, respond
+from progress_widget.views.polls import NOT_STORED, OF_USER, Poll, changes_in, respond
 
 
 @login_not_required  # whoever has logged out meanwhile is refused, and led to no login page
