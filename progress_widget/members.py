@@ -88,4 +88,4 @@ def _end_of(row: TaskProgress) -> dict[str, Any]:
     else:
         is_partly_done = row.failed < row.progress
         end = {"state": State.FAILED, "message": PARTLY if is_partly_done else ""}
-    return end | {"finished_at": NOW}
+    return end | {"finished_at": NOW, "cancel_asked_at": None}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from progress_widget.models import TaskProgress
 
 
-class TaskProgressQuerySet(Purging, Dismissals):
+class TaskProgressQuerySet(Purging, Dismissals):  # type: ignore[override]  # of as_manager(), unused
     """Every write of rows. A write names its attempt, so an old run changes nothing."""
 
     def start(
@@ -158,10 +158,17 @@ class TaskProgressQuerySet(Purging, Dismissals):
         rows = self._not_ended(task_id, attempt)
         return bool((rows if if_asked else rows.filter(cancel_asked_at=None)).update(**values))
 
-    def ask_to_stop(self, task_id: str) -> bool:
-        """Note that a task is asked to stop; return whether that is new and it has not ended."""
-        rows = self.unfinished().filter(task_id=task_id, cancel_asked_at=None)
-        return bool(rows.update(cancel_asked_at=NOW))
+    def ask_to_stop(self, task_id: str, members: Any = ()) -> bool:
+        """Note that a task is asked to stop; return whether that is new and it has not ended.
+
+        Args:
+            members: The ids of the tasks of its group, or a query for them: some may have rows.
+        """
+        rows = self.unfinished().filter(cancel_asked_at=None)
+        is_new = bool(rows.filter(task_id=task_id).update(cancel_asked_at=NOW))
+        if is_new:
+            rows.filter(task_id__in=members).update(cancel_asked_at=NOW)
+        return is_new
 
     def end(
         self,

@@ -66,8 +66,8 @@ FATES = (
     Fate(
         "cancel",
         "It is cancelled",
-        "The task takes a minute unless you cancel it. It looks, before each step, whether somebody "
-        "has asked it to stop.",
+        "The task takes a minute unless you cancel it: before each step, it looks whether somebody "
+        "wants it to stop.",
         tasks.take_a_minute,
     ),
     Fate(

@@ -85,7 +85,7 @@ def _item(request: HttpRequest, row: TaskProgress, tray: Ticket) -> dict[str, An
     if not may_show(request, ticket):
         return None
     return {
-        "bar": rendering.progressbar(row, request=request),
+        "bar": rendering.progressbar(row, request=request, cancel=True),
         "label": row.label,
         "link": safe_link(row.link),
         "dismiss_url": reverse("progress_widget:dismiss", kwargs={"token": tickets.sign(ticket)}),

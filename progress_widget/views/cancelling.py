@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import (
-    HttpRequest,
-    HttpResponse,
-    HttpResponseForbidden,
-    HttpResponseNotAllowed,
-    HttpResponseRedirect,
-)
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_protect
 from django_htmx.middleware import HtmxDetails
 
 from progress_widget.models import TaskProgress
 from progress_widget.reading.access import may_cancel, may_view_row
 from progress_widget.reading.announcements import Crowd, in_words
-from progress_widget.reading.fragments import Fragment
 from progress_widget.reading.stopping import ask_to_stop
 from progress_widget.views.polls import NOT_STORED, OF_USER, Poll, changes_in, respond
+from progress_widget.views.returning import way_back
 
 
 @login_not_required  # whoever has logged out meanwhile is refused, and led to no login page
@@ -42,7 +35,8 @@ def cancel(request: HttpRequest, token: str) -> HttpResponse:
     if row is None:
         return HttpResponseForbidden(headers=OF_USER)
     [(_, fragment)] = changes_in(request, [poll._replace(shown=None)])
-    return _back_to_page(request, fragment)
+    said = HttpResponse(in_words(fragment), content_type="text/plain", headers=OF_USER)
+    return way_back(request) or said
 
 
 def _row_of(poll: Poll, request: HttpRequest) -> TaskProgress | None:
@@ -52,13 +46,3 @@ def _row_of(poll: Poll, request: HttpRequest) -> TaskProgress | None:
     task_id = poll.ticket.task_id
     row = TaskProgress.objects.for_tasks([task_id])[task_id]
     return row if may_view_row(request, row) else None
-
-
-def _back_to_page(request: HttpRequest, fragment: Fragment) -> HttpResponse:
-    page = request.headers.get("Referer", "")
-    is_ours = url_has_allowed_host_and_scheme(
-        page, {request.get_host()}, require_https=request.is_secure()
-    )
-    if is_ours:
-        return HttpResponseRedirect(page, status=303, headers=OF_USER)
-    return HttpResponse(in_words(fragment), content_type="text/plain", headers=OF_USER)

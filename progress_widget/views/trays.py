@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import (
-    HttpRequest,
-    HttpResponse,
-    HttpResponseForbidden,
-    HttpResponseNotAllowed,
-    HttpResponseRedirect,
-)
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_protect
-from django_htmx.middleware import HtmxDetails
 
 from progress_widget.models import TaskProgress
 from progress_widget.reading import tickets, trays
@@ -20,6 +12,7 @@ from progress_widget.reading.access import user_of
 from progress_widget.reading.fragments import in_language
 from progress_widget.reading.tickets import Ticket
 from progress_widget.views.polls import OF_USER, unattended
+from progress_widget.views.returning import way_back
 
 
 @login_not_required  # htmx would put a login page into the tray
@@ -44,21 +37,10 @@ def dismiss(request: HttpRequest, token: str) -> HttpResponse:
     if ticket is None or not ticket.user or ticket.user != user_of(request):
         return HttpResponseForbidden(headers=OF_USER)
     TaskProgress.objects.dismiss(ticket.task_id, request.user)
-    page = "" if HtmxDetails(request) else _page_before(request)
-    if page:
-        return HttpResponseRedirect(page, status=303, headers=OF_USER)
-    return _contents(request, ticket, is_answer=True)
+    return way_back(request) or _contents(request, ticket, is_answer=True)
 
 
 def _contents(request: HttpRequest, ticket: Ticket, *, is_answer: bool = False) -> HttpResponse:
     with in_language(ticket.language):
         html = trays.contents(request, ticket, is_answer=is_answer)
     return HttpResponse(html, headers=OF_USER)
-
-
-def _page_before(request: HttpRequest) -> str:
-    """Return the page of this site from which the user comes, or ""."""
-    page = request.headers.get("Referer", "")
-    hosts, is_secure = {request.get_host()}, request.is_secure()
-    is_ours = url_has_allowed_host_and_scheme(page, allowed_hosts=hosts, require_https=is_secure)
-    return page if is_ours else ""
