@@ -78,7 +78,8 @@ def test_tray_shows_what_the_user_has_started(page, row_of):
     html = page()
 
     assert labels(html) == ["Kelp packing", "Kelp drying"]
-    assert names(html, ".progress-tray__actions button") == ["Dismiss Kelp packing", "Dismiss Kelp drying"]
+    buttons = names(html, ".progress-tray__actions button")
+    assert buttons == ["Dismiss Kelp packing", "Dismiss Kelp drying"]
     assert html.section["aria-label"] == "Your tasks"
     states = [bar["data-state"] for bar in html.select("[data-progress-widget] > [data-state]")]
     assert states == ["failed", "running"]

@@ -13,8 +13,9 @@ from celery import Celery
 from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 
+from progress_widget.groups import members_of, start_group
 from progress_widget.launch import start_task
-from progress_widget.models import State
+from progress_widget.models import State, TaskProgress
 from progress_widget.queues import celery
 from progress_widget.reading import rendering
 from progress_widget.texts import REVOKED
@@ -118,6 +119,23 @@ def test_task_stops_elsewhere(
 
     seen(f"{request.node.callspec.params['pooled']}: cancelled: {task}", page)
     assert REVOKED in page.text
+
+
+def test_group_is_cancelled_with_its_tasks(
+    worker: Worker, otter: User, press: Press, seen: SeenFunction
+) -> None:
+    tasks = [work_of(worker, "track_until_cancelled") for _ in range(20)]
+    page = Page(start_group(tasks, owner=otter).task_id, worker).wait_for("running")
+    in_hand = TaskProgress.objects.filter(task_id__in=members_of(page.task_id))
+    wait_until(lambda: in_hand.count() == 2, "both that run have bars", worker)
+
+    press(page)
+    page.wait_for("cancelled")
+
+    seen("start_group(): cancelled", page)
+    found = row(page.task_id)
+    assert (found.progress, found.failed) == (20, 20)
+    assert {one.state for one in in_hand} == {State.CANCELLED}
 
 
 def test_next_attempt_learns_it_too(worker: Worker, launch: Launch, press: Press) -> None:

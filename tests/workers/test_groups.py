@@ -14,7 +14,6 @@ from celery import Celery, Signature, chord
 from django.utils import timezone
 
 from progress_widget.groups import members_of, start_group
-from progress_widget.models import TaskProgress
 from progress_widget.texts import PARTLY
 from tests.workers.conftest import Page, SeenFunction, StartWorker, Worker, row, wait_until
 from tests.workers.test_faults import proxy, wait_for_seconds
@@ -132,19 +131,6 @@ def test_task_that_is_revoked_while_it_runs_counts_once(
 
     page.wait_for("failed")
     assert counted(page) == (2, 1)
-
-
-def test_group_that_somebody_stops_is_cancelled(
-    worker: Worker, harvest: Harvest, gate: Path, seen: SeenFunction
-) -> None:
-    page = harvest("ordinary", ("wait", str(gate))).wait_for_text("1 of 2")
-
-    TaskProgress.objects.filter(task_id=page.task_id).update(cancel_asked_at=timezone.now())
-    for task_id in members_of(page.task_id):
-        worker.app.control.revoke(task_id, terminate=True)
-    page.wait_for("cancelled")
-
-    seen("start_group(): stopped", page)
 
 
 def test_task_that_is_delivered_again_counts_once(harvest: Harvest, tmp_path: Path) -> None:
