@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -122,7 +123,8 @@ def _publish(row: TaskProgress, work: Any) -> None:
         mark_unpublished(row)
     else:
         if queues.is_eager():
-            row.refresh_from_db()
+            with suppress(TaskProgress.DoesNotExist):  # the task has deleted it
+                row.refresh_from_db()
 
 
 def mark_unpublished(row: TaskProgress) -> None:

@@ -39,6 +39,11 @@ def dry_wet(leaves):
     raise ValueError("password=hunter2")
 
 
+@shared_task(bind=True)
+def forget(self):
+    rows.filter(task_id=self.request.id).delete()
+
+
 @pytest.fixture
 def otter():
     return User.objects.create_user("otter")
@@ -322,6 +327,13 @@ def test_eager_task_is_over_when_it_has_been_started(eager, task, state, progres
 
     assert (row.state, row.progress, row.attempt) == (state, progress, 1)
     assert (row.label, rows.get().state) == ("Kelp harvest", state)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eager_task_may_delete_its_row(eager):
+    row = start_task(forget, label="Kelp harvest")
+
+    assert (row.label, rows.count()) == ("Kelp harvest", 0)
 
 
 @pytest.mark.django_db(transaction=True)

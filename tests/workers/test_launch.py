@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from progress_widget.launch import start_task
 from progress_widget.models import State, TaskProgress
 from progress_widget.queues.celery import HEADER
 from progress_widget.texts import ERROR, EXPIRED, REVOKED, UNREGISTERED
-from tests.workers.conftest import Page, SeenFunction, Worker, row, wait_until
+from tests.workers.conftest import Page, SeenFunction, StartWorker, Worker, row, wait_until
+from tests.workers.test_fates import POOLS, together
 
 LABEL = "Kelp harvest"
 Launch = Callable[..., Page]
@@ -59,6 +60,27 @@ def test_row_ends_as_its_task_does(launch: Launch, fate: str, seen: SeenFunction
     assert message in page.text
     assert LABEL in page.text
     assert "hunter2" not in page.text
+    assert row(page.task_id).attempt == 1
+
+
+@pytest.fixture(scope="module")
+def pooled(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Worker]:
+    worker = start_worker(pool=request.param, concurrency=4)
+    yield worker
+    worker.let_go()
+
+
+@pytest.mark.parametrize(
+    ("pooled", "fate"),
+    [together(pool, fate) for pool in POOLS for fate in ENDS],
+    indirect=["pooled"],
+)
+def test_row_ends_as_its_task_does_in_other_pools(pooled: Worker, fate: str) -> None:
+    name, args, state, message = ENDS[fate]
+
+    page = Page(start_task(work_of(pooled, name, *args)).task_id, pooled).wait_for(state)
+
+    assert message in page.text
     assert row(page.task_id).attempt == 1
 
 
