@@ -245,7 +245,7 @@ def test_chord_counts_its_body(chords: Worker, tasks: int, seen: SeenFunction) -
     page = page_of(chords, chord(header, work_of(chords, "collect"))).wait_for("succeeded")
 
     assert counted(page) == (tasks + 1, 0)
-    seen("start_group(): chord", page)
+    seen(f"start_group(): chord of {tasks} and its last", page)
 
 
 def test_chord_whose_header_fails_is_over_without_its_body(
