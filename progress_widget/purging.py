@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.db import transaction
 
 from progress_widget.lookups import Lookups
@@ -36,7 +37,8 @@ class Purging(Lookups):
 
     def _purge(self, keys: list[Any], outlived: Self, batch_size: int) -> int:
         """Delete rows, and the members of groups before them; return how many rows there were."""
-        members = self.model._meta.get_field("members").related_model._base_manager.using(self.db)
+        model: Any = apps.get_model("progress_widget", "GroupMember")
+        members = model._base_manager.using(self.db)
         while batch := list(
             members.filter(group__in=keys).values_list("pk", flat=True)[:batch_size]
         ):
