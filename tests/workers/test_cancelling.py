@@ -187,6 +187,7 @@ def test_task_that_waits_is_never_started(
     own = start_worker(concurrency=1)
     gate, trace = tmp_path / "gate", tmp_path / "trace"
     first = launch(own, "wait", str(gate)).wait_for("running")
+    launch(own, "wait", str(gate))  # which the worker fetches meanwhile: see below
     page = launch(own, "touch", str(trace))
 
     press(page)
@@ -199,6 +200,23 @@ def test_task_that_waits_is_never_started(
     first.wait_for("succeeded")
     assert not trace.exists()
     assert "aria-valuenow" not in str(page.html)
+
+
+def test_task_that_is_fetched_ahead_stops_by_itself(
+    start_worker: StartWorker, launch: Launch, press: Press, gate: Path, seen: SeenFunction
+) -> None:
+    own = start_worker(concurrency=1)
+    launch(own, "wait", str(gate)).wait_for("running")
+    page = launch(own, "track_until_cancelled")
+    wait_until(lambda: f"{page.task_id}] received" in own.output(), "it is fetched", own)
+
+    press(page)
+    wait_until(lambda: is_revoked(page), "the worker knows", own)
+    gate.touch()
+    page.wait_for("cancelled")
+
+    seen("cancelled when it was fetched ahead", page)
+    assert row(page.task_id).attempt == 1
 
 
 def test_worker_that_comes_later_starts_the_task_which_stops_by_itself(
