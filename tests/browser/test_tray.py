@@ -135,7 +135,7 @@ def test_tray_goes_on_after_boosted_navigation(
     visitor.opens(f'<a href="/pages/next/">On</a>{TRAY}', **options)
     visitor.sees(percent=0, within=WITHIN)
 
-    visitor.page.get_by_role("link", name="On").click()
+    visitor.page.get_by_role("link", name="On", exact=True).click()
     visitor.page.wait_for_selector("#next")
     rows.update(progress=5)
     visitor.sees(percent=50, within=WITHIN)
