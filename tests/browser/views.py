@@ -7,7 +7,10 @@ from pathlib import Path
 from secrets import token_urlsafe
 
 from django.http import FileResponse, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template import RequestContext, Template
+
+from progress_widget.launch import start_task
 
 HTMX_TAGS = {
     "2": "{% progress_widget_media htmx=2 tray=True %}",
@@ -59,6 +62,10 @@ class Page:
 published: dict[str, Page] = {}
 htmx_file: Path | None = None
 
+TASK = "kelp.tasks.dry_kelp"
+at_once = Barrier(1)
+"""So many forms are answered at the same time."""
+
 
 def may_view(request: HttpRequest, task_id: str) -> bool:
     """Serve as CAN_VIEW."""
@@ -85,6 +92,14 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
     if found.event:
         headers["HX-Trigger"] = found.event
     return HttpResponse(html, headers=headers)
+
+
+def launch(request: HttpRequest) -> HttpResponse:
+    """Start a task as a site does, with the id that the form has brought."""
+    with suppress(BrokenBarrierError):
+        at_once.wait()
+    start_task(TASK, owner=request.user, label="Kelp", task_id=request.POST["task_id"])
+    return redirect("page", "started")
 
 
 def htmx_script(request: HttpRequest) -> FileResponse:
