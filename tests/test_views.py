@@ -832,9 +832,9 @@ def test_backend_is_asked_before_the_wait_is_called_long(page_bar, poll, backend
 
 
 def test_backend_is_asked_no_later_than_a_wait_is_long(page_bar, poll, backend, wait, settings):
-    settings.PROGRESS_WIDGET_STALLED_AFTER = 1
     asked = backend(None)
     bar = page_bar("kelp")
+    settings.PROGRESS_WIDGET_STALLED_AFTER = 1  # after the page has come, which may take its time
     wait(3)
 
     poll(bar)
