@@ -24,6 +24,12 @@ __all__ = ["start"]  # a fixture
 FORM = """
 <form method="post" action="/launch/">{% csrf_token %}
 <input type="hidden" name="task_id" value="kelp"><button>Start</button></form>"""
+# By script, since a browser gives up the first of two navigations.
+SEND_TWICE = """async () => {
+  const { action, method } = document.forms[0];
+  const send = () => fetch(action, { method, body: new FormData(document.forms[0]) });
+  return (await Promise.all([send(), send()])).map((answer) => answer.url);
+}"""
 KELP = tag("kelp", "cancel=True")
 Start = Callable[..., TaskProgress]
 rows = TaskProgress.objects
@@ -61,13 +67,11 @@ def log_out(visitor: Visitor) -> None:
 def test_form_that_is_sent_twice_at_once_starts_one_task(
     visitor: Visitor, start: Start, queue: list[Any], two_at_once: None
 ) -> None:
-    visitor.publishes("started", KELP, htmx=visitor.htmx)
+    started = visitor.publishes("started", KELP, htmx=visitor.htmx)
     visitor.opens(FORM)
-    press = visitor.page.get_by_role("button", name="Start")
 
-    for _ in range(2):
-        with visitor.page.expect_request("**/launch/"):
-            press.click(no_wait_after=True)
+    assert visitor.page.evaluate(SEND_TWICE) == [started, started]
+    visitor.page.goto(started)
 
     visitor.sees(state="waiting")
     assert queue == ["kelp"]
@@ -97,6 +101,7 @@ def test_second_tab_shows_what_the_first_has_cancelled(
 
 
 def test_tray_of_a_second_tab_may_be_stale(visitor: Visitor, start: Start) -> None:
+    visitor.expects("Autofocus processing was blocked")
     start("kelp", state=State.SUCCEEDED, progress=10)
     visitor.opens(TRAY)
     other = second_tab(visitor)
@@ -106,7 +111,6 @@ def test_tray_of_a_second_tab_may_be_stale(visitor: Visitor, start: Start) -> No
     button(other).click()
 
     expect(box(other)).to_have_count(0)
-    assert visitor.complaints + other.complaints == []
     other.page.close()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
+from threading import Barrier, BrokenBarrierError
 
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect
