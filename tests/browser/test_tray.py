@@ -32,6 +32,8 @@ rows = TaskProgress.objects
 def start(visitor: Visitor, settings: Any) -> Callable[..., TaskProgress]:
     """Log somebody in, and return what starts a task for them without telling their page."""
     settings.PROGRESS_WIDGET_POLL_INTERVAL = INTERVAL
+    # Chromium notes that htmx 4 has been faster: the focus is where it belongs.
+    visitor.expects("^info: Autofocus processing was blocked")
     user = get_user_model().objects.create_user("otter")
     client = Client()
     client.force_login(user)
@@ -93,7 +95,7 @@ def test_task_started_by_htmx_fills_the_tray_until_it_is_dismissed(
 
     assert visitor.polls_during(intervals=3) == 0
     assert len(visitor.documents) == 1
-    assert visitor.console == []
+    assert visitor.complaints == []
 
 
 def test_bars_of_page_and_tray_ask_in_one_request(
@@ -149,7 +151,7 @@ def test_tray_goes_on_after_boosted_navigation(
     assert len([poll for poll in visitor.polls if "/tray/" in poll.url]) == 1
     assert place(visitor) == "fixed"
     assert len(visitor.documents) == 1
-    assert visitor.console == []
+    assert visitor.complaints == []
 
 
 def test_attributes_of_the_body_do_the_tray_no_harm(
