@@ -231,12 +231,12 @@ def test_tray_is_used_by_keyboard(visitor: Visitor, start: Callable[..., TaskPro
 
     button(visitor, "Start").focus()
     press("Tab")
-    expect(visitor.page.locator("summary")).to_be_focused()
+    expect(visitor.page.locator(".progress-tray__name")).to_be_focused()
     press("Tab")
     expect(button(visitor, "Dismiss Task pack")).to_be_focused()
     press("Enter")
     expect(button(visitor, "Dismiss Task pack")).to_have_count(0)
-    expect(visitor.page.locator("summary")).to_be_focused()
+    expect(visitor.page.locator(".progress-tray__name")).to_be_focused()
     press("Tab")
     press("Space")
 
@@ -249,7 +249,7 @@ def test_head_of_the_tray_closes_and_opens_it(
 ) -> None:
     start()
     visitor.opens(TRAY)
-    head = visitor.page.locator("summary")
+    head = visitor.page.locator(".progress-tray__name")
 
     head.click()
     expect(visitor.page.get_by_role("listitem")).to_have_count(0)
