@@ -50,6 +50,12 @@ def dry_with_bar(self, leaf):
 
 
 @shared_task(bind=True)
+def dry_late(self, group_id, heard):
+    rows.ask_to_stop(group_id)
+    heard.append(ProgressBar(self.request.id).is_cancelled)
+
+
+@shared_task(bind=True)
 def dry_again(self, leaf):
     if self.request.retries == 0:
         raise self.retry(countdown=0)
@@ -407,6 +413,14 @@ def test_task_of_a_group_may_have_a_bar_of_its_own(eager):
 
     assert rows.get(task_id="kelp").state == rows.get(task_id="leaf").state == State.SUCCEEDED
     assert rows.get(task_id="leaf").total == 5
+
+
+def test_bar_that_is_made_when_its_group_is_cancelled_knows_that(eager):
+    heard: list[bool] = []
+
+    start_group([dry_late.s("kelp", heard)], task_id="kelp")
+
+    assert heard == [True]
 
 
 def test_retried_task_counts_at_its_last_end(eager):

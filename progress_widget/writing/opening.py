@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from progress_widget import queues
 from progress_widget.conf import conf
 from progress_widget.exceptions import DoesNotExist
 from progress_widget.models import LABEL_LENGTH
@@ -73,6 +74,7 @@ def new_report(task_id: str, run: Any, *, total: Any, step: object, label: objec
         starts=True,
         is_new_attempt=is_own(task_id, run) and not has_begun(run),
         takes_over=beginning,
+        stops_with=queues.group_of(run) if is_own(task_id, run) else None,
         in_background=is_in_background(run),
         total=total_of(total),
         step=step_of(step),

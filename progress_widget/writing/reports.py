@@ -45,6 +45,9 @@ class Report:
     "" means that the group, if there is one, has to be looked up.
     """
 
+    stops_with: str | None = None
+    """The id of the group that the task is of: who wants the group to stop, wants the task to."""
+
     is_first_run: bool = False
     """Whether the task has not been run before."""
 

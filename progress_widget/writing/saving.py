@@ -147,6 +147,9 @@ def _start(report: Report) -> None:
             label=report.label,
             new_attempt=report.counts_attempt,
         )
+        group = rows.filter(task_id=report.stops_with).exclude(cancel_asked_at=None)
+        if report.stops_with is not None and group.exists():
+            rows.ask_to_stop(report.task_id)
     report.written = report.written._replace(total=total, step=step)
 
 

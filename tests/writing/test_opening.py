@@ -35,7 +35,9 @@ def noting(**values):
 
 @pytest.fixture
 def run(beginning):
-    return SimpleNamespace(id="kelp", is_eager=True, task="kelp", progress_beginning=beginning)
+    return SimpleNamespace(
+        id="kelp", is_eager=True, task="kelp", headers=None, progress_beginning=beginning
+    )
 
 
 def bar_of(run, **values):
