@@ -570,7 +570,7 @@ def test_whatever_the_database_refuses_is_tried_again(spy, caplog, error):
     report.is_live = False
     report.end(Outcome(State.FAILED))
     flush(report)
-    spy.wait_for("save_changes", 3)
+    assert spy.wait_for("end", 3)
 
     spy.error = None
 
@@ -1171,7 +1171,7 @@ def test_one_question_is_one_write(celery_run, spy):
     with celery_run():
         bar = ProgressBar("kelp", total=100)
         assert not bar.is_cancelled
-        spy.wait_for("save_changes", 1)
+        assert spy.wait_for("save_changes", 1)
 
         assert not bar._report.is_asking
 
