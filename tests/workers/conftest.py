@@ -286,6 +286,14 @@ def client(url: str) -> Celery:
     return Celery("client", broker=url, set_as_current=False)
 
 
+@pytest.fixture
+def own(start_worker: StartWorker) -> Iterator[Worker]:
+    """A worker for one test, whose children may be killed and replaced without harm to others."""
+    worker = start_worker()
+    yield worker
+    worker.let_go()
+
+
 @pytest.fixture(scope="session")
 def worker(start_worker: StartWorker) -> Worker:
     """A prefork worker that tests share."""

@@ -163,7 +163,7 @@ def test_task_that_does_not_ask_goes_on_to_its_end(
 
 @pytest.mark.parametrize("task", ["run_until", "wait"])
 def test_task_that_does_not_ask_is_broken_off_if_the_project_wants_that(
-    worker: Worker,
+    own: Worker,
     launch: Launch,
     press: Press,
     gate: Path,
@@ -172,7 +172,7 @@ def test_task_that_does_not_ask_is_broken_off_if_the_project_wants_that(
     seen: SeenFunction,
 ) -> None:
     settings.PROGRESS_WIDGET_CANCEL_TERMINATES = True
-    page = launch(worker, task, str(gate)).wait_for("running")
+    page = launch(own, task, str(gate)).wait_for("running")
 
     press(page)
     page.wait_for("cancelled")

@@ -102,9 +102,9 @@ ENDS_FROM_OUTSIDE = {
 
 @pytest.mark.parametrize("fate", ENDS_FROM_OUTSIDE)
 def test_task_that_can_not_say_so_is_counted(
-    harvest: Harvest, fate: str, seen: SeenFunction
+    harvest: Harvest, own: Worker, fate: str, seen: SeenFunction
 ) -> None:
-    page = harvest("ordinary", ENDS_FROM_OUTSIDE[fate], "ordinary").wait_for("failed")
+    page = harvest("ordinary", ENDS_FROM_OUTSIDE[fate], "ordinary", worker=own).wait_for("failed")
 
     seen(f"start_group(): {fate}", page)
     assert counted(page) == (3, 1)
@@ -129,13 +129,13 @@ def test_revoked_and_expired_tasks_are_counted(worker: Worker, seen: SeenFunctio
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
 def test_task_that_is_revoked_while_it_runs_counts_once(
-    worker: Worker, harvest: Harvest, gate: Path, how: str
+    own: Worker, harvest: Harvest, gate: Path, how: str
 ) -> None:
-    page = harvest(("wait", str(gate)), "ordinary").wait_for_text("1 of 2")
+    page = harvest(("wait", str(gate)), "ordinary", worker=own).wait_for_text("1 of 2")
     page.wait_for("running")
 
     for task_id in members_of(page.task_id):
-        worker.app.control.revoke(task_id, terminate=True, signal=how)
+        own.app.control.revoke(task_id, terminate=True, signal=how)
 
     page.wait_for("failed")
     assert counted(page) == (2, 1)
