@@ -147,10 +147,13 @@ def _start(report: Report) -> None:
             label=report.label,
             new_attempt=report.counts_attempt,
         )
-        group = rows.filter(task_id=report.stops_with).exclude(cancel_asked_at=None)
-        if report.stops_with is not None and group.exists():
+        if report.stops_with is not None and _is_asked_to_stop(rows, report.stops_with):
             rows.ask_to_stop(report.task_id)
     report.written = report.written._replace(total=total, step=step)
+
+
+def _is_asked_to_stop(rows: TaskProgressQuerySet, task_id: str) -> bool:
+    return rows.filter(task_id=task_id).exclude(cancel_asked_at=None).exists()
 
 
 def _begin(report: Report) -> None:
