@@ -13,14 +13,12 @@ deleted by one reader only. Importing this module makes Celery understand ``sqli
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from json import dumps, loads
 from pathlib import Path
 from queue import Empty
-from threading import RLock
 from typing import Any
 from urllib.parse import quote
 
@@ -47,13 +45,6 @@ BROADCAST = """
 INSERT INTO message (queue, payload) SELECT DISTINCT queue, ? FROM binding WHERE exchange = ?
 """
 
-# Held by each operation. One thread of a worker consumes, another forks children: a child would
-# inherit SQLite's own locks as they are at that moment, and hang at its first query.
-quiet = RLock()
-os.register_at_fork(
-    before=quiet.acquire, after_in_parent=quiet.release, after_in_child=quiet.release
-)
-
 
 def url(folder: Path) -> str:
     """Return the URL of the broker whose file is in this folder."""
@@ -74,7 +65,7 @@ class Channel(virtual.Channel):
     def opened(self) -> Iterator[sqlite3.Connection]:
         """Open the file for one operation, so that nothing is open in a fork or another thread."""
         options: dict[str, Any] = {"timeout": LOCK_SECONDS, "isolation_level": None}
-        with quiet, closing(sqlite3.connect(self.path, **options)) as database:
+        with closing(sqlite3.connect(self.path, **options)) as database:
             # Even so, what is written survives the end of any process; it need not survive a crash
             # of the machine.
             database.execute("PRAGMA synchronous = OFF")
@@ -137,9 +128,22 @@ class Transport(virtual.Transport):
     polling_interval = 0.05
     driver_type = driver_name = "sqlite"
     default_connection_params: dict[str, Any] = {}
+    # Without an event loop, a prefork worker hears no command while it is busy, and its children
+    # share locks: one that is killed while it holds them stops all others for good.
     implements = virtual.Transport.implements.extend(
-        exchange_type=frozenset(["direct", "topic", "fanout"])
+        asynchronous=True, exchange_type=frozenset(["direct", "topic", "fanout"])
     )
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Deliver a message whenever the loop comes round, and look for the next one later."""
+        delay = self.polling_interval
+        try:
+            self.drain_events(connection, timeout=0)
+            delay = 0
+        except TimeoutError:
+            pass
+        finally:
+            loop.call_later(delay, self.register_with_event_loop, connection, loop)
 
     def driver_version(self) -> str:
         return sqlite3.sqlite_version

@@ -9,13 +9,11 @@ from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from queue import Empty
-from threading import Event, Thread, Timer
 
 import pytest
 from kombu import Connection, Exchange, Queue
 
 from example import sqlite_broker
-from tests.forks import holds_in_a_forked_child
 from tests.workers.conftest import PATIENCE, Worker
 
 
@@ -88,22 +86,6 @@ def test_what_was_not_acknowledged_is_delivered_again(connect: Callable[[], Conn
 
     with connect() as connection:
         assert taken(connection) == ["wet"]
-
-
-def test_nobody_forks_during_an_operation(connect: Callable[[], Connection]) -> None:
-    has_begun, is_over = Event(), Event()
-
-    def operate(channel: sqlite_broker.Channel) -> None:
-        with channel.opened():
-            has_begun.set()
-            is_over.wait(10)
-
-    with connect() as connection:
-        Thread(target=operate, args=[connection.channel()]).start()
-        assert has_begun.wait(10)
-        Timer(0.2, is_over.set).start()
-
-        assert holds_in_a_forked_child(is_over.is_set)
 
 
 def test_worker_answers_a_ping(worker: Worker) -> None:

@@ -90,11 +90,11 @@ def test_task_stops_when_it_learns_that_it_is_cancelled(
 
 
 @pytest.fixture(scope="module")
-def pooled(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Worker]:
+def pooled(request: pytest.FixtureRequest, start_shared_worker: StartWorker) -> Iterator[Worker]:
     """A worker whose pool can break off no task, or one on Redis."""
     place = request.param
     how = {"pool": place, "concurrency": 4} if place in POOLS else {"broker": "redis"}
-    worker = start_worker(**how)
+    worker = start_shared_worker(**how)
     yield worker
     worker.let_go()
 
@@ -184,8 +184,7 @@ def test_task_that_does_not_ask_is_broken_off_if_the_project_wants_that(
 def test_task_that_waits_is_never_started(
     start_worker: StartWorker, launch: Launch, press: Press, tmp_path: Path, seen: SeenFunction
 ) -> None:
-    # With SQLite as its broker, a busy worker hears no command.
-    own = start_worker(broker="rabbitmq", concurrency=1)
+    own = start_worker(concurrency=1)
     gate, trace = tmp_path / "gate", tmp_path / "trace"
     first = launch(own, "wait", str(gate)).wait_for("running")
     launch(own, "wait", str(gate))  # which the worker fetches meanwhile: see below
@@ -206,8 +205,7 @@ def test_task_that_waits_is_never_started(
 def test_task_that_is_fetched_ahead_is_cancelled(
     start_worker: StartWorker, launch: Launch, press: Press, gate: Path, seen: SeenFunction
 ) -> None:
-    # With SQLite as its broker, a busy worker hears no command.
-    own = start_worker(broker="rabbitmq", concurrency=1)
+    own = start_worker(concurrency=1)
     launch(own, "wait", str(gate)).wait_for("running")
     page = launch(own, "track_until_cancelled")
     wait_until(lambda: f"{page.task_id}] received" in own.output(), "it is fetched", own)
