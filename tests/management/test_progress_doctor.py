@@ -101,9 +101,9 @@ def eager() -> Celery:
 
 
 @pytest.fixture(scope="module")
-def worker(start_worker: StartWorker) -> Worker:
+def worker(start_shared_worker: StartWorker) -> Worker:
     """A worker that nobody else uses, so that nobody else answers."""
-    return start_worker(broker="sqlite", concurrency=1)
+    return start_shared_worker(broker="sqlite", concurrency=1)
 
 
 @pytest.mark.parametrize("broker", BROKERS)

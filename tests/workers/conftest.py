@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -225,10 +226,10 @@ StartWorker = Callable[..., Worker]
 
 
 @pytest.fixture(scope="session")
-def start_worker(
+def start_shared_worker(
     django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StartWorker]:
-    """Return a function that starts a worker and waits until it is ready."""
+    """Return a function that starts a worker for several tests, and waits until it is ready."""
     workers: list[Worker] = []
 
     def start(
@@ -281,23 +282,35 @@ def start_worker(
         worker.process.kill()
 
 
+@pytest.fixture
+def start_worker(start_shared_worker: StartWorker) -> Iterator[StartWorker]:
+    """Return a function that starts a worker for one test; each that is there takes its time."""
+    workers: list[Worker] = []
+
+    def start(**how: Any) -> Worker:
+        workers.append(start_shared_worker(**how))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.let_go()
+
+
 def client(url: str) -> Celery:
     """Return an app that publishes to the workers and knows none of their tasks."""
     return Celery("client", broker=url, set_as_current=False)
 
 
 @pytest.fixture
-def own(start_worker: StartWorker) -> Iterator[Worker]:
+def own(start_worker: StartWorker) -> Worker:
     """A worker for one test, whose children may be killed and replaced without harm to others."""
-    worker = start_worker()
-    yield worker
-    worker.let_go()
+    return start_worker()
 
 
 @pytest.fixture(scope="session")
-def worker(start_worker: StartWorker) -> Worker:
+def worker(start_shared_worker: StartWorker) -> Worker:
     """A prefork worker that tests share."""
-    return start_worker()
+    return start_shared_worker()
 
 
 SeenFunction = Callable[[str, Page], None]

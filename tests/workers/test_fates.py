@@ -243,12 +243,12 @@ def together(place: str, *more: str) -> Any:
 
 @pytest.fixture(scope="module")
 def elsewhere(
-    request: pytest.FixtureRequest, start_worker: StartWorker
+    request: pytest.FixtureRequest, start_shared_worker: StartWorker
 ) -> Iterator[tuple[str, Worker]]:
     """A worker on Redis, or one whose pool has no processes of its own, and which it is."""
     place = request.param
     how = {"pool": place, "concurrency": 4} if place in POOLS else {"broker": "redis"}
-    worker = start_worker(**how)
+    worker = start_shared_worker(**how)
     yield place, worker
     worker.let_go()
 

@@ -64,8 +64,8 @@ def test_row_ends_as_its_task_does(launch: Launch, fate: str, seen: SeenFunction
 
 
 @pytest.fixture(scope="module")
-def pooled(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Worker]:
-    worker = start_worker(pool=request.param, concurrency=4)
+def pooled(request: pytest.FixtureRequest, start_shared_worker: StartWorker) -> Iterator[Worker]:
+    worker = start_shared_worker(pool=request.param, concurrency=4)
     yield worker
     worker.let_go()
 

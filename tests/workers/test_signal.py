@@ -25,9 +25,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def worker(start_worker: StartWorker, file: Path) -> Worker:
+def worker(start_shared_worker: StartWorker, file: Path) -> Worker:
     """A worker whose project has receivers: one raises, one may be slow, and one notes."""
-    return start_worker(app="told_app", env={"PROGRESS_TEST_TOLD": str(file)})
+    return start_shared_worker(app="told_app", env={"PROGRESS_TEST_TOLD": str(file)})
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ def schemas() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def tenants_worker(start_worker: StartWorker) -> Worker:
-    return start_worker(
+def tenants_worker(start_shared_worker: StartWorker) -> Worker:
+    return start_shared_worker(
         app="tenants_app",
         env={"DJANGO_SETTINGS_MODULE": "tests.workers.tenants_settings"},
     )
