@@ -16,9 +16,9 @@ class Harvest(models.Model):
 
 
 class Bay(models.Model):
-    """Keeps no id: tasks are about it."""
+    """Keeps no id: tasks are about it. Its key is a text, which a URL has to quote."""
 
-    name = models.CharField(max_length=50)
+    code = models.CharField(max_length=50, primary_key=True)
 
     def __str__(self) -> str:
-        return self.name
+        return self.code

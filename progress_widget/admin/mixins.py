@@ -55,7 +55,7 @@ class ProgressAdminMixin(Base):
     """Whether the user's own tasks are shown above the list, and on an object's page."""
 
     progress_htmx: int | bool | None = None
-    """The major version of htmx to load, or False; None means 2, or False in Unfold, which has it."""
+    """The version of htmx to load, or False; None means 2, but False in Unfold, which has one."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -49,6 +49,16 @@ class HarvestAdmin(ProgressAdminMixin, admin.ModelAdmin):
 
 @admin.register(Bay)
 class BayAdmin(ProgressAdminMixin, admin.ModelAdmin):
-    list_display = ["name", "progress"]
+    list_display = ["code", "progress"]
     readonly_fields = ["progress"]
     progress_task_field = None
+    progress_object_buttons = ["dry"]
+
+    def dry(self, request: HttpRequest, obj: Bay) -> None:
+        self.start_task(request, TASK, about=obj)
+
+
+class Importing:
+    """Another mixin, which has a template."""
+
+    change_list_template = "tests/change_list.html"
