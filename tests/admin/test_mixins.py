@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 from django.contrib import admin
 
+import progress_widget.admin
 from progress_widget.admin import ProgressAdminMixin
+from progress_widget.models import TaskProgress
 from tests.admin.admins import HarvestAdmin, Importing
 
 pytestmark = pytest.mark.django_db
@@ -92,3 +96,12 @@ def test_theme_that_has_htmx_gets_no_second_one(visit, log_in, monkeypatch):
     monkeypatch.setattr("django.apps.apps.is_installed", lambda name: name == "unfold")
 
     assert [name for name in files(visit(LIST)) if "htmx" in name] == []
+
+
+def test_list_of_tasks_that_a_project_has_registered_is_kept(monkeypatch):
+    own = admin.ModelAdmin(TaskProgress, admin.site)
+    monkeypatch.setitem(admin.site._registry, TaskProgress, own)
+
+    importlib.reload(progress_widget.admin)
+
+    assert admin.site._registry[TaskProgress] is own
