@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import model_format_dict, quote, unquote
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.forms.utils import pretty_name
 from django.http import (
@@ -28,12 +29,24 @@ class Button(NamedTuple):
 
 def urls(model_admin: Any) -> list[URLPattern]:
     """Return the URLs of the buttons of the list, and of an object."""
-    view = model_admin.admin_site.admin_view(partial(press, model_admin))
+    view = partial(enter, model_admin)
     name = f"{model_admin.opts.app_label}_{model_admin.opts.model_name}_progress"
     return [
         path("progress/<str:name>/", view, name=f"{name}_button"),
         path("<path:object_id>/progress/<str:name>/", view, name=f"{name}_object_button"),
     ]
+
+
+def enter(
+    model_admin: Any, request: HttpRequest, name: str, object_id: str | None = None
+) -> HttpResponse:
+    """Let in whom the admin lets in; a login leads to the page of the button, which is no link."""
+    site = model_admin.admin_site
+    if not site.has_permission(request):
+        page = _way_back(model_admin, request, object_id).url
+        return redirect_to_login(page, reverse("admin:login", current_app=site.name))
+    answer: HttpResponse = site.admin_view(partial(press, model_admin))(request, name, object_id)
+    return answer
 
 
 def shown(model_admin: Any, request: HttpRequest, obj: Any = None) -> list[Button]:

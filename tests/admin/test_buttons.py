@@ -59,6 +59,7 @@ def test_page_is_for_those_who_may_view(client, log_in, harvest, user, status, p
 @pytest.mark.parametrize("name", ["dry_all", "dry_one"])
 def test_button_works_for_those_who_may_change(client, log_in, harvest, user, name):
     owner = log_in(user)
+    page_of = {"dry_all": LIST, "dry_one": f"{LIST}{harvest.pk}/change/"}
 
     response = client.post(door(name, harvest))
 
@@ -68,6 +69,7 @@ def test_button_works_for_those_who_may_change(client, log_in, harvest, user, na
     assert response.status_code == (302 if may or user == "anonymous" else 403)
     if user == "anonymous":
         assert response["Location"].startswith("/admin/login/")
+        assert client.get(response["Location"]).context["next"] == page_of[name]
 
 
 @pytest.mark.parametrize("user", ["viewer", "outsider"])

@@ -246,6 +246,12 @@ def test_elsewhere_an_object_without_a_task_has_the_empty_value():
     assert shown == "-"
 
 
+def test_object_that_is_not_saved_has_the_empty_value(harvest):
+    shown = HarvestAdmin(Harvest, admin.site).progress(Harvest(task_id=harvest.task_id))
+
+    assert shown == "-"
+
+
 def test_bar_is_bound_to_who_looks_at_it(visit, client, harvest, log_in):
     url = visit(LIST).select_one(".field-progress [hx-get]")["hx-get"]
 
