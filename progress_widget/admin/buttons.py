@@ -85,7 +85,9 @@ def press(
     of_object = []
     if object_id is not None:
         obj = model_admin.get_object(request, unquote(object_id))
-        if obj is None and model_admin.has_view_or_change_permission(request):
+        if obj is None:
+            if not model_admin.has_view_or_change_permission(request):
+                raise PermissionDenied
             gone: HttpResponse = model_admin._get_obj_does_not_exist_redirect(
                 request, model_admin.opts, object_id
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 from django.contrib import admin
 from django.urls import include, path
 
+from progress_widget.admin import ProgressAdminMixin
 from progress_widget.models import TaskProgress
+from tests.admin.admins import HarvestAdmin
 from tests.celery import app
 from tests.models import Harvest
 
@@ -20,7 +23,7 @@ pytestmark = pytest.mark.django_db
 TEXT = (Path(__file__).parents[2] / "docs" / "usage.md").read_text()
 SECTION = TEXT.partition("\n## In the admin\n")[2].partition("\n## ")[0]
 COLUMN, ACTION = re.findall(r"^```diff\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
-TASK, *_ = re.findall(r"^```python\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+TASK, BUTTONS, ROWS = re.findall(r"^```python\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 IMPORTS = "from celery import shared_task\nfrom progress_widget.bars import ProgressBar\n"
 LIST = "/admin/tests/harvest/"
 
@@ -102,3 +105,28 @@ def test_action_becomes_a_task_with_a_bar(
     assert (before, dried) == (["Spring"], ["Spring", "Spring"])
     assert (bar["data-state"], bar["data-percent"]) == ("succeeded", "100.0")
     assert TaskProgress.objects.get(label="Drying kelp").owner.username == "superuser"
+
+
+def test_buttons_start_tasks(rf, log_in, harvest):
+    names: dict[str, Any] = {"admin": admin, "ProgressAdminMixin": ProgressAdminMixin}
+    names["tasks"] = TASKS
+    exec(BUTTONS, names)
+    own = names["HarvestAdmin"](Harvest, admin.site)
+    request = rf.post("/")
+    request.user = log_in("superuser")
+
+    shown = own.get_progress_buttons(request), own.get_progress_buttons(request, harvest)
+    own.dry_one(request, harvest)
+
+    assert shown == (["import_all"], ["dry_one"])
+    assert TaskProgress.objects.about(harvest).get().task_id == harvest.task_id
+
+
+def test_objects_whose_rows_are_gone_are_left_out(harvest):
+    names: dict[str, Any] = {"HarvestAdmin": HarvestAdmin}
+    exec("class Own(HarvestAdmin):\n" + textwrap.indent(ROWS, "    "), names)
+    purged = Harvest.objects.create(name="Summer", task_id="purged")
+
+    found = names["Own"](Harvest, admin.site).get_progress_rows(None, [harvest, purged])
+
+    assert list(found) == [harvest.pk]
