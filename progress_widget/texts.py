@@ -52,6 +52,9 @@ OPEN = gettext_noop("Open")
 DISMISS = gettext_noop("Dismiss")
 NONE_LEFT = gettext_noop("There are no more tasks here.")
 
+# In the admin: an entry of an object's history.
+STARTED = gettext_noop("Started “%(task)s”.")
+
 # Announced where a page has many bars.
 STILL_RUNNING = gettext_noop("%(number)s still running")
 ALL_ENDED = gettext_noop("All have ended")

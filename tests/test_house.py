@@ -80,7 +80,9 @@ def test_template_needs_no_inline_style_or_script(path):
     assert not [name for tag in tags for name in tag.attrs if name.startswith(("on", "hx-on"))]
 
 
-@pytest.mark.parametrize(("name", "most"), [("progress_widget", 8192), ("progress_tray", 2560)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("progress_widget", 8192), ("progress_tray", 2560), ("progress_admin", 2560)]
+)
 def test_stylesheet_is_small(name, most):
     sheet = PACKAGE / "static" / "progress_widget" / f"{name}.css"
 

@@ -87,6 +87,7 @@ def _item(request: HttpRequest, row: TaskProgress, tray: Ticket) -> dict[str, An
     return {
         "bar": rendering.progressbar(row, request=request, cancel=True),
         "label": row.label,
+        "is_finished": row.is_finished,
         "link": safe_link(row.link),
         "dismiss_url": reverse("progress_widget:dismiss", kwargs={"token": tickets.sign(ticket)}),
     }

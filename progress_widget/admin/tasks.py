@@ -17,7 +17,6 @@ from progress_widget.reading import media, rendering
 FIELDS = ("task_id", "label", "created_at")
 
 
-@admin.register(TaskProgress)
 class TaskProgressAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     """Read-only. Only the bar is live, so nothing that could go stale is shown beside it."""
 
