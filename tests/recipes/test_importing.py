@@ -75,7 +75,7 @@ def test_import_that_is_cancelled_imports_nothing(imported):
     if not has_heartbeat():
         pytest.skip("On SQLite, nothing else is written during the import, nor is a wish to stop.")
 
-    done = imported(GOOD, gate="Bay 149", cancel=True)
+    done = imported(GOOD, gate="Bay 140", cancel=True)
 
     assert [row["state"] for row in done["rows"]] == ["cancelled"]
     assert (done["harvests"], done["files"]) == (0, [])

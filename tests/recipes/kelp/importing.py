@@ -33,17 +33,26 @@ LIST = "/admin/kelp/harvest/"
 
 
 class Gate:
-    """Where the task waits when it saves the harvest of this name; the preview does not."""
+    """Where the task waits to save a harvest, from the one of this name on; the preview does not.
+
+    Attributes:
+        before: How many have been saved before.
+    """
 
     def __init__(self, name: str) -> None:
-        self.name, self.is_reached, self.is_open = name, threading.Event(), threading.Event()
+        self.name, self.before = name, 0
+        self.is_reached, self.places = threading.Event(), threading.Semaphore(0)
         pre_save.connect(self.wait, sender=Harvest)
 
     def wait(self, instance: Harvest, **signal: Any) -> None:
-        is_task = threading.current_thread() is not threading.main_thread()
-        if is_task and instance.name == self.name:
+        if threading.current_thread() is threading.main_thread():
+            return
+        if instance.name == self.name:
             self.is_reached.set()
-            assert self.is_open.wait(PATIENCE)
+        if self.is_reached.is_set():
+            assert self.places.acquire(timeout=PATIENCE)
+        else:
+            self.before += 1
 
 
 class Story:
@@ -87,19 +96,30 @@ class Story:
     def look(self) -> dict[str, Any]:
         """Look at the list while the task waits, within its transaction."""
         assert self.gate.is_reached.wait(PATIENCE)
-        task = TaskProgress.objects.all()
-        if has_heartbeat():
-            wait_until(task.filter(progress__gt=0).exists)
+        self.wait_until_reported(self.gate.before)
         if self.cancel:
-            ask_to_stop(task.get().task_id)
+            self.stop()
         page = BeautifulSoup(self.client.get(LIST).content, "html.parser")
         seen = {
             "bars": [bar.get_text(" ", strip=True) for bar in page.select("[data-state]")],
-            "progress": task.get().progress,
+            "progress": TaskProgress.objects.get().progress,
             "harvests": Harvest.objects.count(),
         }
-        self.gate.is_open.set()
+        self.gate.places.release(1000)
         return seen
+
+    def stop(self) -> None:
+        """Cancel the task; it learns that by what it reports next, and once more to be sure."""
+        ask_to_stop(TaskProgress.objects.get().task_id)
+        for number in (1, 2):
+            self.gate.places.release()
+            self.wait_until_reported(self.gate.before + number)
+
+    def wait_until_reported(self, progress: int) -> None:
+        reported = TaskProgress.objects.filter(progress=progress)
+        waiting = TaskProgress.objects.unfinished()
+        if has_heartbeat():
+            wait_until(lambda: reported.exists() or not waiting.exists())
 
 
 def wait_until(condition: Callable[[], object]) -> None:
