@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from typing import Any, NamedTuple
 
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
@@ -17,7 +19,7 @@ from django.http import (
     HttpResponseNotAllowed,
     HttpResponseRedirect,
 )
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path, re_path, reverse
 
 
 class Button(NamedTuple):
@@ -31,8 +33,10 @@ def urls(model_admin: Any) -> list[URLPattern]:
     """Return the URLs of the buttons of the list, and of an object."""
     view = partial(enter, model_admin)
     name = f"{model_admin.opts.app_label}_{model_admin.opts.model_name}_progress"
+    # Only those that are there, since an object's key may be "progress".
+    known = "|".join(model_admin.progress_buttons)
     return [
-        path("progress/<str:name>/", view, name=f"{name}_button"),
+        re_path(rf"^progress/(?P<name>{known})/$", view, name=f"{name}_button"),
         path("<path:object_id>/progress/<str:name>/", view, name=f"{name}_object_button"),
     ]
 
@@ -62,16 +66,19 @@ def shown(model_admin: Any, request: HttpRequest, obj: Any = None) -> list[Butto
 
 def allowed(model_admin: Any, request: HttpRequest, obj: Any = None) -> list[str]:
     """Return which buttons a user may press: who may change, unless ``@admin.action`` says who."""
-    of_object = () if obj is None else (obj,)
 
     def is_allowed(name: str) -> bool:
-        permissions = getattr(getattr(model_admin, name), "allowed_permissions", ["change"])
-        return any(
-            getattr(model_admin, f"has_{permission}_permission")(request, *of_object)
-            for permission in permissions
-        )
+        wanted = getattr(getattr(model_admin, name), "allowed_permissions", ["change"])
+        checks = (getattr(model_admin, f"has_{permission}_permission") for permission in wanted)
+        return any(_is_passed(check, request, obj) for check in checks)
 
     return [name for name in _names(model_admin, is_of_object=obj is not None) if is_allowed(name)]
+
+
+def _is_passed(check: Callable[..., bool], request: HttpRequest, obj: Any) -> bool:
+    # That to add takes no object, nor do those that Django's documentation has for actions.
+    is_about_object = obj is not None and len(signature(check).parameters) > 1
+    return check(request, obj) if is_about_object else check(request)
 
 
 def press(

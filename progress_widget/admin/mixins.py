@@ -138,8 +138,8 @@ class ProgressAdminMixin(Base):
 
     def _frame(self, request: HttpRequest, response: Any, obj: Any = None) -> None:
         """Put panel and buttons into a page that is yet to be drawn, whichever its template is."""
-        context = response.context_data
-        if context.get("is_popup"):
+        context = getattr(response, "context_data", None)
+        if context is None or context.get("is_popup"):
             return
         context["progress_admin"] = {
             "base": response.resolve_template(response.template_name),

@@ -118,7 +118,10 @@ def test_button_needs_the_csrf_token_of_its_page(log_in, harvest, name):
 def test_what_is_no_button_of_the_list_is_not_found(client, log_in, name):
     log_in("superuser")
 
-    assert client.post(f"{LIST}progress/{name}/").status_code == 404
+    response = client.post(f"{LIST}progress/{name}/", follow=True)
+
+    assert response.redirect_chain[-1] == ("/admin/", 302)  # as for any object that is not there
+    assert "doesn’t exist" in response.text
 
 
 @pytest.mark.parametrize("name", ["dry_all", "delete_model", "nothing"])

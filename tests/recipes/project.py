@@ -10,10 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pytest
 from bs4 import BeautifulSoup, Tag
 
 from progress_widget.reading import tickets
@@ -41,6 +43,16 @@ class Page(NamedTuple):
         return [(ticket.task_id, ticket.user == self.user) for ticket in found]
 
 
+def installed(*packages: str, **settings: object) -> dict[str, str]:
+    """Return the settings that a package needs; where it is not installed, skip the test."""
+    for package in packages:
+        if find_spec(package) is None:
+            stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+            stop(f"There is no {package}: install the dependency group recipes.")
+    lines = [f"INSTALLED_APPS += {packages!r}", *(f"{k} = {v!r}" for k, v in settings.items())]
+    return {"settings.py": "\n".join(lines)}
+
+
 def write(folder: Path, *parts: dict[str, str]) -> None:
     """Write the app ``kelp``: its usual files, and those of a recipe, or at the end of them."""
     app = folder / "kelp"
@@ -54,8 +66,13 @@ def write(folder: Path, *parts: dict[str, str]) -> None:
 
 def visit(folder: Path, path: str) -> Page:
     """Let a user visit the page."""
+    return Page(**run(folder, "visit", path))
+
+
+def run(folder: Path, module: str, argument: str) -> dict[str, Any]:
+    """Run a module of the app, and return what it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "kelp.visit", path],
+        [sys.executable, "-m", f"kelp.{module}", argument],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "kelp.settings"},
         capture_output=True,
@@ -63,4 +80,5 @@ def visit(folder: Path, path: str) -> Page:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    return Page(**json.loads(done.stdout))
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

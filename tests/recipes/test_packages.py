@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from importlib.util import find_spec
 
 import pytest
+
+from tests.recipes.project import installed
 
 TABLES = "django_tables2"
 CRISPY = "crispy_forms", "crispy_bootstrap5"
 COTTON = "django_cotton"
 COMPONENTS = "django_components"
-
-
-def installed(*packages: str, **settings: object) -> dict[str, str]:
-    """Return the settings that a package needs; where it is not installed, skip the test."""
-    for package in packages:
-        if find_spec(package) is None:
-            stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-            stop(f"There is no {package}: install the dependency group recipes.")
-    lines = [f"INSTALLED_APPS += {packages!r}", *(f"{k} = {v!r}" for k, v in settings.items())]
-    return {"settings.py": "\n".join(lines)}
 
 
 def test_bars_in_a_table_are_bound_to_the_user_and_cost_one_query(page_of):
