@@ -40,7 +40,7 @@ coverage: $(VENV)/.dev  ## Run the tests and require that they reach every line 
 	$(BIN)/coverage report
 
 databases: $(VENV)/.dev  ## Run the tests again: on SQLite, on MariaDB, and with inline writes
-	DATABASE_URL= $(BIN)/python -m pytest $(PARALLEL) -q --ignore tests/browser --ignore tests/workers --ignore tests/management
+	[ -n "$$SQLITE_IS_DONE" ] || DATABASE_URL= $(BIN)/python -m pytest $(PARALLEL) -q --ignore tests/browser --ignore tests/workers --ignore tests/management
 	[ -z "$$MARIADB_URL" ] || DATABASE_URL=$$MARIADB_URL $(BIN)/python -m pytest $(PARALLEL) -q --ignore tests/browser
 	[ -z "$$DATABASE_URL" ] || PROGRESS_TEST_BACKGROUND_WRITES=0 $(BIN)/python -m pytest $(PARALLEL) tests/workers
 
