@@ -10,10 +10,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from bs4 import BeautifulSoup, Tag
 
 from progress_widget.reading import tickets
@@ -41,6 +45,22 @@ class Page(NamedTuple):
         return [(ticket.task_id, ticket.user == self.user) for ticket in found]
 
 
+class Site(NamedTuple):
+    """A project that is being served."""
+
+    url: str
+    session: str
+    """That of an administrator."""
+
+
+def require(*packages: str) -> None:
+    """Skip the test where a package is not installed."""
+    for package in packages:
+        if find_spec(package) is None:
+            stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+            stop(f"There is no {package}: install the dependency group recipes.")
+
+
 def write(folder: Path, *parts: dict[str, str]) -> None:
     """Write the app ``kelp``: its usual files, and those of a recipe, or at the end of them."""
     app = folder / "kelp"
@@ -57,10 +77,30 @@ def visit(folder: Path, path: str) -> Page:
     done = subprocess.run(
         [sys.executable, "-m", "kelp.visit", path],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "kelp.settings"},
+        env=environment(folder),
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return Page(**json.loads(done.stdout))
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Site]:
+    """Serve the project, and its admin, for a browser."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "kelp.serve"],
+        cwd=ROOT,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            yield Site(**json.loads(server.stdout.readline()))
+        finally:
+            server.terminate()
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "kelp.settings"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-from importlib.util import find_spec
 
 import pytest
+
+from tests.recipes import project
 
 TABLES = "django_tables2"
 CRISPY = "crispy_forms", "crispy_bootstrap5"
@@ -16,10 +16,7 @@ COMPONENTS = "django_components"
 
 def installed(*packages: str, **settings: object) -> dict[str, str]:
     """Return the settings that a package needs; where it is not installed, skip the test."""
-    for package in packages:
-        if find_spec(package) is None:
-            stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-            stop(f"There is no {package}: install the dependency group recipes.")
+    project.require(*packages)
     lines = [f"INSTALLED_APPS += {packages!r}", *(f"{k} = {v!r}" for k, v in settings.items())]
     return {"settings.py": "\n".join(lines)}
 
