@@ -34,6 +34,8 @@ def report(request: HttpRequest, pk: int) -> HttpResponse:
     """Report as the newest task of a harvest would: nothing runs the tasks of this project."""
     bar = ProgressBar(Harvest.objects.get(pk=pk).task_id, total=10, step="Drying kelp…")
     bar.update(progress=int(request.GET["progress"]))
+    if bar.progress == bar.total:
+        bar.finalize()
     if reason := request.GET.get("fail"):
         bar.fail(reason)
     return HttpResponse(status=204)
