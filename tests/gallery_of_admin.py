@@ -73,6 +73,8 @@ def shoot(page: Page, file: Path) -> None:
     page.evaluate("document.fonts.ready")
     note = "  overflows!" if page.evaluate(WIDE) else ""
     # As high as the page: what sticks to the window's edge would stand in the middle.
+    # Jazzmin hides something far to the left, whither a page from right to left scrolls.
+    page.evaluate("document.documentElement.style.overflowX = 'clip'")
     view = page.viewport_size or VIEW
     height = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": view["width"], "height": height})
