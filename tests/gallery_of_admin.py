@@ -21,7 +21,12 @@ LOOKS: dict[str, dict[str, Any]] = {
     "rtl": {"locale": "ar"},
 }
 TASKS = "progress_widget/taskprogress/"
-WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+# How far left of the window the page begins, how much it is wider, and its height.
+MEASURES = """() => {
+  const {scrollWidth, clientWidth, scrollHeight, dir} = document.documentElement;
+  const excess = scrollWidth - clientWidth;
+  return [dir === "rtl" ? excess : 0, excess, scrollHeight];
+}"""
 
 
 def take(browser: Browser, folder: Path) -> None:
@@ -71,13 +76,11 @@ def pages(page: Page, site: Site) -> Iterator[tuple[str, Page]]:
 def shoot(page: Page, file: Path) -> None:
     page.locator("body").wait_for()  # unfold hides it first
     page.evaluate("document.fonts.ready")
-    note = "  overflows!" if page.evaluate(WIDE) else ""
-    # As high as the page: what sticks to the window's edge would stand in the middle.
-    # Jazzmin hides something far to the left, whither a page from right to left scrolls.
-    page.evaluate("document.documentElement.style.overflowX = 'clip'")
     view = page.viewport_size or VIEW
-    height = page.evaluate("document.documentElement.scrollHeight")
+    left, excess, height = page.evaluate(MEASURES)
+    # As high as the page: what sticks to the window's edge would stand in the middle.
     page.set_viewport_size({"width": view["width"], "height": height})
-    page.screenshot(path=file)
+    clip = {"x": left, "y": 0, "width": view["width"], "height": height}
+    page.screenshot(path=file, full_page=True, clip=clip)  # type: ignore[arg-type]
     page.set_viewport_size(view)
-    print(f"{file}{note}")
+    print(f"{file}{'  overflows!' if excess else ''}")
