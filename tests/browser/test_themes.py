@@ -26,7 +26,12 @@ AXE = """async (within) => {
 OURS = [[PANEL], [".progressbar-wrapper"], [".progress-admin-tools"]]
 
 
-@pytest.fixture(scope="module", params=theming.THEMES)
+def in_groups(*themes: str) -> list[Any]:
+    """Return parameters that let one process, and so one server, have the tests of a theme."""
+    return [pytest.param(theme, marks=pytest.mark.xdist_group(theme)) for theme in themes]
+
+
+@pytest.fixture(scope="module", params=in_groups(*theming.THEMES))
 def site(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Site]:
     theme = request.param
     if theme != "stock":
@@ -113,7 +118,8 @@ def test_axe_finds_nothing_that_the_theme_does_not_bring(admin: Visitor) -> None
     assert broken(admin, within=OURS) == set()
 
 
-@pytest.mark.parametrize("site", ["stock", "jazzmin"], indirect=True)  # unfold is blank without
+# Without it, unfold's pages are blank.
+@pytest.mark.parametrize("site", in_groups("stock", "jazzmin"), indirect=True)
 @pytest.mark.parametrize("context_options", [{"java_script_enabled": False}])
 def test_without_javascript_buttons_are_forms_and_the_page_shows_the_moment(
     admin: Visitor,
