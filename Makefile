@@ -69,7 +69,7 @@ chaos: $(VENV)/.test  ## Let forty kinds of task run amid faults: no page may li
 fates: $(VENV)/.test  ## Write docs/fates.md: what a page shows of each fate of a task
 	PROGRESS_FATES_FILE=docs/fates.md $(BIN)/python -m pytest $(PARALLEL) -q tests/workers
 
-screenshots: $(VENV)/.test  ## Take pictures of every state into screenshots/
+screenshots: $(VENV)/.dev  ## Take pictures of every state, and of the admin, into screenshots/
 	$(BIN)/python -m tests.gallery screenshots/
 
 texts: $(VENV)/.test  ## Collect the texts for translators and compile what they wrote (needs gettext)

@@ -1,6 +1,7 @@
 """Pictures of every state, to be looked at: ``python -m tests.gallery screenshots/``.
 
-Without a database and without polling: the rows are not saved, and no htmx is on the page.
+Without a database and without polling: the rows are not saved, and no htmx is on the page. Then
+those of the admin, which has both.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from django.utils.html import escape
 from progress_widget.models import State, TaskProgress
 from progress_widget.reading import media, rendering
 from progress_widget.reading.fragments import Version, refusal
+from tests import gallery_of_admin
 from tests.builders import NOON, absent, fragment, saved
 
 FLAGS = [
@@ -164,6 +166,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         take(browser, folder)
+        gallery_of_admin.take(browser, folder)
         browser.close()
 
 

@@ -17,3 +17,18 @@ class Harvest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kilograms} kg of {self.species}, {self.site}"
+
+
+class LogBook(models.Model):
+    """The log book of a boat; the admin imports its harvests."""
+
+    boat = models.CharField(max_length=50)
+    season = models.CharField(max_length=50)
+    lines = models.PositiveIntegerField(default=120, help_text="How many harvests it lists.")
+
+    class Meta:
+        verbose_name = "log book"
+        verbose_name_plural = "log books"
+
+    def __str__(self) -> str:
+        return f"{self.boat}, {self.season}"

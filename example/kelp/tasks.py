@@ -15,7 +15,7 @@ from celery import Task, shared_task
 from django.conf import settings
 from django.db import transaction
 
-from kelp.models import Harvest
+from kelp.models import Harvest, LogBook
 from progress_widget.bars import ProgressBar
 from progress_widget.exceptions import Cancelled
 
@@ -31,6 +31,31 @@ def dry_kelp(self: Task, items: int, seconds: float, fail_at: int | None = None)
         time.sleep(seconds / items)
         if leaf == fail_at:
             raise RuntimeError("the oven's password is hunter2, which no page shows")
+
+
+@shared_task(bind=True, throws=(Cancelled,))
+def import_log_book(self: Task, pk: int) -> None:
+    book = LogBook.objects.get(pk=pk)
+    bar = ProgressBar(self.request.id, total=book.lines, step="Opening the log book…")
+    for line in bar.track(range(1, book.lines + 1), stop=True):
+        bar.update(step=f"Reading line {line}…")
+        Harvest.objects.create(
+            site=random.choice(SITES),
+            species=random.choice(SPECIES),
+            kilograms=random.randint(20, 900),
+            cut_on=date.today() - timedelta(days=line),
+        )
+        time.sleep(0.1)
+
+
+@shared_task(bind=True, throws=(Cancelled,))
+def weigh_again(self: Task, pks: list[int]) -> None:
+    bar = ProgressBar(self.request.id, total=len(pks), step="Adjusting the scales…")
+    for harvest in bar.track(Harvest.objects.filter(pk__in=pks), stop=True):
+        bar.update(step=f"Weighing {harvest.species}, {harvest.site}…")
+        harvest.kilograms = random.randint(20, 900)
+        harvest.save()
+        time.sleep(0.3)
 
 
 def csv_path() -> Path:

@@ -10,6 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -43,12 +45,25 @@ class Page(NamedTuple):
         return [(ticket.task_id, ticket.user == self.user) for ticket in found]
 
 
-def installed(*packages: str, **settings: object) -> dict[str, str]:
-    """Return the settings that a package needs; where it is not installed, skip the test."""
+class Site(NamedTuple):
+    """A project that is being served."""
+
+    url: str
+    session: str
+    """That of an administrator."""
+
+
+def require(*packages: str) -> None:
+    """Skip the test where a package is not installed."""
     for package in packages:
         if find_spec(package) is None:
             stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
             stop(f"There is no {package}: install the dependency group recipes.")
+
+
+def installed(*packages: str, **settings: object) -> dict[str, str]:
+    """Return the settings that a package needs; where it is not installed, skip the test."""
+    require(*packages)
     lines = [f"INSTALLED_APPS += {packages!r}", *(f"{k} = {v!r}" for k, v in settings.items())]
     return {"settings.py": "\n".join(lines)}
 
@@ -74,7 +89,7 @@ def run(folder: Path, module: str, argument: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", f"kelp.{module}", argument],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "kelp.settings"},
+        env=environment(folder),
         capture_output=True,
         text=True,
         timeout=120,
@@ -82,3 +97,23 @@ def run(folder: Path, module: str, argument: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Site]:
+    """Serve the project, and its admin, for a browser."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "kelp.serve"],
+        cwd=ROOT,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            yield Site(**json.loads(server.stdout.readline()))
+        finally:
+            server.terminate()
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "kelp.settings"}

@@ -25,4 +25,17 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'harvests',
             },
         ),
+        migrations.CreateModel(
+            name='LogBook',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('boat', models.CharField(max_length=50)),
+                ('season', models.CharField(max_length=50)),
+                ('lines', models.PositiveIntegerField(default=120, help_text='How many harvests it lists.')),
+            ],
+            options={
+                'verbose_name': 'log book',
+                'verbose_name_plural': 'log books',
+            },
+        ),
     ]

@@ -19,6 +19,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 
+from kelp.models import LogBook
+
 HOST = "127.0.0.1"
 LOG = settings.RUN_DIR / "worker.log"
 READY = " ready."
@@ -48,6 +50,7 @@ class Command(BaseCommand):
         server = bound_server(port)
         call_command("migrate", verbosity=0, interactive=False)
         create_admin()
+        create_log_books()
         self.stdout.write("Starting a Celery worker…")
         LOG.unlink(missing_ok=True)
         self.worker = None
@@ -115,6 +118,11 @@ def create_admin() -> None:
     users = get_user_model()
     if not users.objects.filter(username="admin").exists():
         users.objects.create_superuser("admin", "admin@example.com", "admin")
+
+
+def create_log_books() -> None:
+    for boat in ("Havella", "Kaia", "Sjøstjerna"):
+        LogBook.objects.get_or_create(boat=boat, season="Spring")
 
 
 @contextmanager
