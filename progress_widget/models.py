@@ -120,6 +120,7 @@ class TaskProgress(models.Model):
         verbose_name = _("task progress")
         verbose_name_plural = _("task progress")
         default_permissions = ("view", "delete")
+        permissions = (("cancel_taskprogress", "Can cancel tasks"),)
         indexes = (
             models.Index(fields=["content_type", "object_id"], name="progress_widget_about"),
         )

@@ -7,6 +7,7 @@ import logging
 
 import pytest
 from bs4 import BeautifulSoup
+from django.contrib.auth.models import Permission
 from django.db import DatabaseError
 from django.test import Client
 from django.urls import reverse
@@ -450,19 +451,130 @@ def test_only_true_admits(visit, row, seal, told, can_cancel, caplog, rule):
 
 
 def test_staff_may_by_the_ready_rule_without_a_query(
-    request_of, row, seal, settings, django_assert_num_queries
+    offers, row, seal, settings, django_assert_num_queries
 ):
     settings.PROGRESS_WIDGET_CAN_CANCEL = "progress_widget.reading.access.owner_or_staff"
-    is_offered = []
+    before = offers(row, seal)
+    seal.is_staff = True
 
     with django_assert_num_queries(0):
-        for seal.is_staff in (False, True):
-            html = rendering.progressbar(row, request=request_of(seal), cancel=True)
-            is_offered.append("<form" in html)
-        html = rendering.progressbar(row, request=request_of(), cancel=True)
+        assert offers(row, seal)
+        assert not offers(row)
+    assert not before
 
-    assert is_offered == [False, True]
-    assert "<form" not in html
+
+# Who may by permission.
+
+
+@pytest.fixture
+def offers(request_of):
+    """Return a function that tells whether a page offers a user to cancel a task."""
+
+    def offers(row, user=None) -> bool:
+        return "<form" in rendering.progressbar(row, request=request_of(user), cancel=True)
+
+    return offers
+
+
+def may_cancel_tasks() -> Permission:
+    return Permission.objects.get(codename="cancel_taskprogress")
+
+
+def test_permission_admits_to_the_tasks_of_all(visit, row, seal, told):
+    seal.user_permissions.add(may_cancel_tasks())
+
+    visit(seal).sends()
+
+    assert rows.get().cancel_asked_at is not None
+    assert told == [(["kelp"], False)]
+
+
+def test_permission_admits_where_the_rule_does_not(offers, row, seal, can_cancel):
+    can_cancel(no_more)
+    seal.user_permissions.add(may_cancel_tasks())
+
+    assert offers(row, seal)
+
+
+def test_superuser_has_the_permission(offers, row, admin_user):
+    assert offers(row, admin_user)
+
+
+@pytest.mark.parametrize("name", ["seal", "admin_user"])
+def test_who_is_not_active_any_more_has_no_permission(request, offers, row, name):
+    user = request.getfixturevalue(name)
+    user.user_permissions.add(may_cancel_tasks())
+    user.is_active = False
+
+    assert not offers(row, user)
+
+
+def test_permission_that_is_taken_away_meanwhile_is_none(visit, row, seal, told):
+    seal.user_permissions.add(may_cancel_tasks())
+    visited = visit(seal)
+    seal.user_permissions.clear()
+
+    assert refused(visited.sends())
+    assert refused(visited.sends(htmx=False))
+    assert told == []
+
+
+def test_permission_alone_shows_no_bar(visit, row, seal, told, bar_in, settings):
+    settings.PROGRESS_WIDGET_CAN_VIEW = f"{__name__}.only_kelp"
+    seal.user_permissions.add(may_cancel_tasks())
+    visited = visit(seal)
+    settings.PROGRESS_WIDGET_CAN_VIEW = f"{__name__}.no_more"
+
+    assert bar_in(visited.sends())["data-state"] == "refused"
+    assert refused(visited.sends(htmx=False))
+
+
+def test_permission_is_asked_for_once_for_all_bars_of_a_page(
+    draw, request_of, row, seal, django_assert_num_queries
+):
+    for number in range(9):
+        rows.create(task_id=f"kelp-{number}")
+    source = "{% for task in tasks %}{% progressbar task cancel=True %}{% endfor %}"
+
+    with django_assert_num_queries(3):  # the rows; the permissions of user and groups
+        draw(source, request_of(seal), tasks=rows.all())
+
+
+def test_neither_owner_nor_visitor_is_asked_for_a_permission(
+    offers, row, otter, django_assert_num_queries
+):
+    with django_assert_num_queries(0):
+        assert offers(row, otter)
+        assert not offers(row)
+
+
+class Stranger:
+    """A user whose model knows no permissions."""
+
+    pk, is_authenticated = 1, True
+
+
+def test_user_without_permissions_has_none(offers, row):
+    rows.update(owner=None)
+    row.refresh_from_db()
+
+    assert not offers(row, Stranger())
+
+
+class Backend:
+    """One that can't be asked."""
+
+    def has_perm(self, user, permission, obj=None):
+        raise ConnectionError("no directory")
+
+
+def test_permission_that_can_not_be_asked_for_is_none(offers, row, seal, settings, caplog):
+    settings.AUTHENTICATION_BACKENDS = [f"{__name__}.Backend"]
+
+    assert [offers(row, seal), offers(row, seal)] == [False, False]
+    [record] = caplog.records
+    assert "permission to cancel" in record.getMessage()
+    assert record.exc_info
 
 
 @pytest.mark.parametrize("htmx", [True, False])

@@ -45,6 +45,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'task progress',
                 'verbose_name_plural': 'task progress',
+                'permissions': (('cancel_taskprogress', 'Can cancel tasks'),),
                 'default_permissions': ('view', 'delete'),
                 'indexes': [models.Index(fields=['content_type', 'object_id'], name='progress_widget_about')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('total__isnull', True), ('progress__lte', models.F('total')), _connector='OR'), name='progress_widget_within_total')],

@@ -13,7 +13,11 @@ from progress_widget.reading.tickets import Ticket
 
 RAISED = f"{PREFIX}CAN_VIEW has raised an exception, so the bar is not shown"
 CANCEL_RAISED = f"{PREFIX}CAN_CANCEL has raised an exception, so the task can't be cancelled"
+NOT_ASKED = "Whether a user has the permission to cancel can't be asked, which counts as no"
 NO_BOOL = f"{PREFIX}%s has returned a %s instead of True or False, which counts as False"
+
+
+CANCEL_PERMISSION = "progress_widget.cancel_taskprogress"
 
 
 def owner_or_staff(request: HttpRequest, task_id: str) -> bool:
@@ -66,21 +70,23 @@ def may_view_row(request: HttpRequest, row: TaskProgress) -> bool:
 
 
 def may_cancel(request: HttpRequest, row: TaskProgress) -> bool:
-    """Whether this request, which may see the row, may cancel its task: its owner may.
+    """Whether this request, which may see the row, may cancel its task.
 
-    Others only if CAN_CANCEL says so; what is not known is a no.
+    Its owner may, whomever CAN_CANCEL admits, and who has the permission; what is not known is a
+    no.
     """
-    if _is_owner(request, row):
-        return True
-    can_cancel = conf.can_cancel
-    if can_cancel is owner_or_staff:  # without a query
-        return _may_own(request) and _is_staff(request)
+    return _is_owner(request, row) or _may_by_rule(request, row) or may_cancel_all(request)
+
+
+def may_cancel_all(request: HttpRequest) -> bool:
+    """Whether the user has the permission to cancel tasks, whosever they are."""
+    if not _may_own(request):
+        return False
+    has_perm = getattr(request.user, "has_perm", None)  # not every user model has permissions
     try:
-        return can_cancel is not None and _is_granted(
-            can_cancel, request, row.task_id, "CAN_CANCEL", CANCEL_RAISED
-        )
-    except Error as error:
-        log_once(CANCEL_RAISED, error=error)
+        return has_perm is not None and bool(has_perm(CANCEL_PERMISSION))
+    except Exception as error:  # whatever a project's backend raises
+        log_once(NOT_ASKED, error=error)
         return False
 
 
@@ -90,6 +96,19 @@ def may_show(request: HttpRequest | None, ticket: Ticket) -> bool:
         return may_view(request, ticket)
     except Error as error:
         log_once(RAISED, error=error)
+        return False
+
+
+def _may_by_rule(request: HttpRequest, row: TaskProgress) -> bool:
+    can_cancel = conf.can_cancel
+    if can_cancel is owner_or_staff:  # without a query
+        return _may_own(request) and _is_staff(request)
+    try:
+        return can_cancel is not None and _is_granted(
+            can_cancel, request, row.task_id, "CAN_CANCEL", CANCEL_RAISED
+        )
+    except Error as error:
+        log_once(CANCEL_RAISED, error=error)
         return False
 
 
