@@ -15,19 +15,30 @@ from progress_widget.models import GroupMember, TaskProgress
 logger = logging.getLogger("progress_widget")
 
 
-def ask_to_stop(task_id: str) -> None:
-    """Ask a task to stop, or all of a group, unless it has been asked or has ended.
+def ask_to_stop(*task_ids: str) -> list[str]:
+    """Ask tasks to stop, or all of a group, unless they have been asked or have ended.
 
-    The task learns it from its row, also where the queue can't be told.
+    They learn it from their rows, also where the queue can't be told. It is told all at once, since
+    each word to it may wait for a broker.
+
+    Returns:
+        Which of them had neither been asked nor ended.
     """
     alias = router.db_for_write(TaskProgress)
-    members = GroupMember.objects.using(alias).uncounted(task_id).values_list("task_id", flat=True)
-    if TaskProgress.objects.using(alias).ask_to_stop(task_id, members):
-        transaction.on_commit(partial(_tell_queue, [task_id, *members]), using=alias)
+    asked: dict[str, list[str]] = {}
+    for task_id in task_ids:
+        uncounted = GroupMember.objects.using(alias).uncounted(task_id)
+        members = uncounted.values_list("task_id", flat=True)
+        if TaskProgress.objects.using(alias).ask_to_stop(task_id, members):
+            asked[task_id] = [task_id, *members]
+    if asked:
+        revoked = [one for told in asked.values() for one in told]
+        transaction.on_commit(partial(_tell_queue, revoked), using=alias)
+    return list(asked)
 
 
 def _tell_queue(task_ids: Sequence[str]) -> None:
     try:
         queues.cancel(task_ids, terminate=conf.cancel_terminates)
     except Exception:  # whatever a broker's client raises
-        logger.exception("The queue could not be told that task %s is cancelled", task_ids[0])
+        logger.exception("The queue could not be told that these are cancelled: %s", task_ids)
