@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 
 def percent_of(progress: int, total: int | None, *, succeeded: bool) -> float | None:
     """Return the progress in percent, rounded down to one decimal, so that 100.0 means all of it.
@@ -15,6 +17,13 @@ def percent_of(progress: int, total: int | None, *, succeeded: bool) -> float | 
     if total == 0:
         return 100.0 if succeeded else 0.0
     return progress * 1000 // total / 10
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as a clock would have it, such as "1:02:03"; a part of a second is one."""
+    minutes, rest = divmod(max(0, ceil(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def percent_text(percent: float | None) -> str:

@@ -55,6 +55,18 @@ NONE_LEFT = gettext_noop("There are no more tasks here.")
 # In the admin: an entry of an object's history.
 STARTED = gettext_noop("Started “%(task)s”.")
 
+# In the list of tasks in the admin; the first is another entry of a history.
+ASKED_FOR = gettext_noop("Asked it to stop.")
+STOPS = gettext_noop("“%(task)s” stops as soon as it can.")
+TOO_LATE = gettext_noop("“%(task)s” had already ended or been asked to stop.")
+ASKED = gettext_noop("Tasks asked to stop: %(number)s")
+ASKED_BEFORE = gettext_noop("Tasks that had already ended or been asked to stop: %(number)s")
+NOT_FINISHED = gettext_noop("Tasks not finished, and so not deleted: %(number)s")
+GOES_ON = gettext_noop(
+    "This task has not finished. Deleting its record does not stop it; if it still runs, the "
+    "record comes back."
+)
+
 # Announced where a page has many bars.
 STILL_RUNNING = gettext_noop("%(number)s still running")
 ALL_ENDED = gettext_noop("All have ended")

@@ -6,6 +6,7 @@ from django.contrib import admin
 
 from progress_widget.admin.mixins import ProgressAdminMixin as ProgressAdminMixin
 from progress_widget.admin.tasks import TaskProgressAdmin as TaskProgressAdmin
+from progress_widget.admin.tasks import TaskProgressAdminMixin as TaskProgressAdminMixin
 from progress_widget.models import TaskProgress
 
 if not admin.site.is_registered(TaskProgress):

@@ -39,6 +39,12 @@ def put_on_page(request: HttpRequest, objects: Iterable[Model], look_up: LookUp)
         setattr(obj, PAGE, page)
 
 
+def request_of(obj: Model) -> HttpRequest | None:
+    """Return the request for the page of ours that an object is on, if it is on one."""
+    page: Page | None = getattr(obj, PAGE, None)
+    return None if page is None else page.request
+
+
 def cell(obj: Model, look_up: LookUp) -> SafeString | str:
     """Return the live bar of an object's task, or "" if it has none.
 
