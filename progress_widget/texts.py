@@ -57,6 +57,7 @@ STARTED = gettext_noop("Started “%(task)s”.")
 
 # In the list of tasks in the admin; the first is another entry of a history.
 ASKED_FOR = gettext_noop("Asked it to stop.")
+TOOK = gettext_noop("took %(time)s")
 STOPS = gettext_noop("“%(task)s” stops as soon as it can.")
 TOO_LATE = gettext_noop("“%(task)s” had already ended or been asked to stop.")
 ASKED = gettext_noop("Tasks asked to stop: %(number)s")

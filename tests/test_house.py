@@ -81,7 +81,13 @@ def test_template_needs_no_inline_style_or_script(path):
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("progress_widget", 8192), ("progress_tray", 2560), ("progress_admin", 2560)]
+    ("name", "most"),
+    [
+        ("progress_widget", 8192),
+        ("progress_tray", 2560),
+        ("progress_admin", 2560),
+        ("progress_tasks", 1536),
+    ],
 )
 def test_stylesheet_is_small(name, most):
     sheet = PACKAGE / "static" / "progress_widget" / f"{name}.css"

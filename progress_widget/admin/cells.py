@@ -10,10 +10,11 @@ from django.utils import timezone
 from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext
 
 from progress_widget.measures import duration_text
 from progress_widget.models import TaskProgress
+from progress_widget.texts import TOOK
 
 
 def name_of(row: TaskProgress, url: str = "") -> str:
@@ -26,23 +27,28 @@ def name_of(row: TaskProgress, url: str = "") -> str:
     if not url:
         return name or row.task_id
     link = format_html('<a href="{}" dir="auto">{}</a>', url, name or row.task_id)
-    id_below = format_html('<div class="progress-admin__id">{}</div>', row.task_id)
-    return link + id_below if name else link
+    task_id = _below(row.task_id) if name else ""
+    return format_html('<div class="progress-task__name">{}{}</div>', link, task_id)
 
 
-def time_of(when: datetime) -> SafeString:
-    """Return how long ago something was, and when."""
+def times_of(row: TaskProgress) -> SafeString:
+    """Return how long ago a task was started, and how long it took, if it has ended.
+
+    Since when its row is there, for attempts come later, and the page is not told of them.
+    """
+    when = row.created_at
     local = timezone.localtime(when) if timezone.is_aware(when) else when
     exact = localize(local)
     said = _ago(local) or exact
-    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, said)
-
-
-def duration_of(row: TaskProgress) -> str | None:
-    """Return how long a task has run that has ended; one that runs has its bar."""
+    time = format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, said)
     if row.started_at is None or row.finished_at is None:
-        return None
-    return duration_text((row.finished_at - row.started_at).total_seconds())
+        return time
+    seconds = (row.finished_at - row.started_at).total_seconds()
+    return time + _below(gettext(TOOK) % {"time": duration_text(seconds)})
+
+
+def _below(text: str) -> SafeString:
+    return format_html('<div class="progress-task__below">{}</div>', text)
 
 
 def _ago(when: datetime) -> str:

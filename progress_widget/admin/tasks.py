@@ -13,6 +13,7 @@ from django.contrib.admin.utils import flatten_fieldsets, quote
 from django.contrib.auth import get_user_model
 from django.db import router
 from django.db.models import Model, Prefetch
+from django.forms import Media
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.formats import number_format
@@ -41,6 +42,7 @@ from progress_widget.texts import (
 )
 
 MEMBERS = "_progress_members"
+STYLESHEET = "progress_widget/progress_tasks.css"
 
 
 class TaskProgressAdminMixin(ProgressAdminMixin):
@@ -50,7 +52,7 @@ class TaskProgressAdminMixin(ProgressAdminMixin):
     beside it.
     """
 
-    list_display = ("task", "bar", "owner_link", "started", "duration")
+    list_display = ("task", "bar", "owner_link", "started")
     list_filter = (StateFilter, TaskNameFilter, OwnerFilter)
     search_fields = ("label", "task_name", "=task_id")
     date_hierarchy = "created_at"
@@ -69,6 +71,10 @@ class TaskProgressAdminMixin(ProgressAdminMixin):
     actions = ("cancel_selected", "delete_selected")
     progress_object_buttons = ("cancel",)
     progress_panel = False  # the list has them all
+
+    @property
+    def media(self) -> Media:
+        return super().media + Media(css={"all": [STYLESHEET]})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -123,6 +129,11 @@ class TaskProgressAdminMixin(ProgressAdminMixin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return flatten_fieldsets(self.get_fieldsets(request, obj))
 
+    def get_form(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """Leave out what would help to fill it in."""
+        options["help_texts"] = dict.fromkeys(("label", "task_name"), "")
+        return super().get_form(request, *args, **options)
+
     @admin.display(description=_("task"), ordering="label")
     def task(self, obj: TaskProgress) -> str:
         """Return what the task is, with a link to its page."""
@@ -138,7 +149,7 @@ class TaskProgressAdminMixin(ProgressAdminMixin):
     @admin.display(description=_("progress"))
     def bar(self, obj: TaskProgress) -> str:
         """Return the live bar; its label is there already."""
-        return format_html('<div class="progress-admin__bar">{}</div>', self.progress(obj))
+        return format_html('<div class="progress-task__bar">{}</div>', self.progress(obj))
 
     @admin.display(description=_("owner"))
     def owner_link(self, obj: TaskProgress) -> str | None:
@@ -163,12 +174,7 @@ class TaskProgressAdminMixin(ProgressAdminMixin):
 
     @admin.display(description=_("started"), ordering="created_at")
     def started(self, obj: TaskProgress) -> str:
-        """Return since when the task is known: attempts come later, and this page is not told."""
-        return cells.time_of(obj.created_at)
-
-    @admin.display(description=_("duration"))
-    def duration(self, obj: TaskProgress) -> str | None:
-        return cells.duration_of(obj)
+        return cells.times_of(obj)
 
     # What may be done.
 

@@ -21,7 +21,7 @@ from progress_widget.admin.columns import put_on_page
 from progress_widget.measures import duration_text
 from progress_widget.models import GroupMember, State, TaskProgress
 from progress_widget.reading import stopping
-from tests.models import Bay
+from tests.models import Bay, Harvest
 
 pytestmark = pytest.mark.django_db
 rows = TaskProgress.objects
@@ -224,9 +224,10 @@ def test_list_says_how_long_a_task_took_once_it_has_ended(admin_client, row, end
     rows.update(started_at=begun)
     rows.filter(pk=ended.pk).update(finished_at=begun + timedelta(seconds=75))
 
-    cells = soup(admin_client.get(LIST)).select("#result_list .field-duration")
+    cells = soup(admin_client.get(LIST)).select("#result_list .field-started")
 
-    assert [cell.text for cell in cells] == ["1:15", "-"]
+    assert cells[0].time.next_sibling.text == "took 1:15"
+    assert cells[1].time.next_sibling is None
 
 
 @pytest.mark.parametrize(
@@ -406,8 +407,8 @@ def test_page_of_a_row_shows_its_live_bar(admin_client, row):
 
 
 def test_page_says_all_that_is_known_of_a_task(admin_client, row, otter):
-    bay = Bay.objects.create(name="Bay 1")
-    row.about, row.owner, row.task_name, row.link = bay, otter, NAME, "/harvests/1/"
+    harvest = Harvest.objects.create(name="Spring")
+    row.about, row.owner, row.task_name, row.link = harvest, otter, NAME, "/harvests/1/"
     row.save()
 
     page = soup(admin_client.get(page_of(row)))
@@ -422,7 +423,7 @@ def test_page_says_all_that_is_known_of_a_task(admin_client, row, otter):
     links = {name: field(page, name).a for name in ("owner_link", "about_link", "result_link")}
     assert {one.text: one["href"] for one in links.values()} == {
         "otter": f"/admin/auth/user/{otter.pk}/change/",
-        "Bay 1": f"/admin/tests/bay/{bay.pk}/change/",
+        "Spring": f"/admin/tests/harvest/{harvest.pk}/change/",
         "/harvests/1/": "/harvests/1/",
     }
 
@@ -464,20 +465,29 @@ def about(client, row) -> Tag:
 
 
 def test_object_is_named_only_to_those_who_may_see_it(client_with, row):
-    row.about = Bay.objects.create(pk=7, name="The secret bay")
+    row.about = Harvest.objects.create(pk=7, name="The secret one")
     row.save()
 
     shown = about(client_with("view"), row)
 
-    assert (shown.text, shown.a) == ("Bay 7", None)
+    assert (shown.text, shown.a) == ("Harvest 7", None)
+
+
+def test_object_is_found_by_a_key_that_a_url_has_to_quote(admin_client, row):
+    row.about = Bay.objects.create(code="bay/1")
+    row.save()
+
+    link = about(admin_client, row).a
+
+    assert soup(admin_client.get(link["href"])).select_one("#id_code")["value"] == "bay/1"
 
 
 def test_object_that_is_gone_is_still_told(admin_client, row):
-    row.about = bay = Bay.objects.create(pk=7, name="Bay")
+    row.about = Harvest.objects.create(pk=7, name="Spring")
     row.save()
-    Bay.objects.all().delete()
+    Harvest.objects.all().delete()
 
-    assert about(admin_client, row).text == f"Bay {bay.pk or 7}"
+    assert about(admin_client, row).text == "Harvest 7"
 
 
 def test_object_without_an_admin_is_still_told(admin_client, row):
@@ -501,9 +511,9 @@ def test_object_of_a_kind_that_is_gone_is_still_told(admin_client, row):
 
 
 def test_object_whose_id_can_not_be_is_still_told(admin_client, row):
-    rows.update(content_type=ContentType.objects.get_for_model(Bay), object_id="the bay")
+    rows.update(content_type=ContentType.objects.get_for_model(Harvest), object_id="the first")
 
-    assert about(admin_client, row).text == "Bay the bay"
+    assert about(admin_client, row).text == "Harvest the first"
 
 
 def test_page_of_a_group_says_how_many_tasks_it_has(admin_client, row):
@@ -579,8 +589,8 @@ def cancel_url(row: TaskProgress) -> str:
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("who", USERS)
 def test_door_is_open_to_those_alone_who_may(client, user_with, row, told, who, door):
-    actions, open_doors = USERS[who]
-    user = user_with(*actions)
+    permissions, open_doors = USERS[who]
+    user = user_with(*permissions)
     client.force_login(user)
     if who == "owner":
         rows.update(owner=user)

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from bs4 import BeautifulSoup
 
 HEADING = "Several databases and replicas"
 SETTINGS = 'DATABASES["progress"] = DATABASES["default"] | {"NAME": BASE_DIR / "own.sqlite3"}'
@@ -31,6 +32,44 @@ def harvests(request):
     return JsonResponse([Harvest.objects.count(), ProgressBar.get("kelp-3").progress], safe=False)
 """
 
+ADMIN_URLS = """
+from django.contrib import admin
+
+urlpatterns.append(path("admin/", admin.site.urls))
+"""
+ADMIN = """
+from django.contrib.auth.models import User
+from django.http import JsonResponse
+from django.test import Client
+from progress_widget.models import TaskProgress
+
+TASKS = "/admin/progress_widget/taskprogress/"
+
+
+def harvests(request):
+    user = User.objects.create_superuser("otter")
+    rows = TaskProgress.objects.all()
+    rows.filter(task_id="kelp-1").update(owner_id=user.pk)
+    kelp = rows.get(task_id="kelp-1")
+    page = f"{TASKS}{kelp.pk}/"
+    client = Client()
+    client.force_login(user)
+
+    def get(path, **query):
+        return client.get(path, query).content.decode()
+
+    pages = {"list": get(TASKS), "page": get(f"{page}change/")}
+    pages |= {"filtered": get(TASKS, owner=user.pk), "found": get(TASKS, q="otter")}
+    client.post(f"{page}progress/cancel/")
+    pages["asked"] = rows.get(task_id="kelp-1").cancel_asked_at
+    pages["history"] = get(f"{page}history/")
+    rows.update(state="failed")
+    chosen = {"action": "delete_selected", "_selected_action": [row.pk for row in rows]}
+    client.post(TASKS, chosen | {"post": "yes"})
+    pages["left"] = TaskProgress.objects.count()
+    return JsonResponse(pages)
+"""
+
 
 def test_database_of_its_own_has_the_rows_and_no_other_tables(page_of):
     page = page_of(HEADING, "/harvests/", **{"settings.py": SETTINGS, "views.py": TABLES})
@@ -54,6 +93,24 @@ def test_what_is_reported_in_a_transaction_of_other_data_remains_after_a_rollbac
     page = page_of(HEADING, "/harvests/", **{"settings.py": SETTINGS, "views.py": ROLLBACK})
 
     assert json.loads(page.html) == [2, 5]
+
+
+def test_admin_brings_rows_and_their_owners_together(page_of):
+    files = {"settings.py": SETTINGS, "urls.py": ADMIN_URLS, "views.py": ADMIN}
+
+    pages = json.loads(page_of(HEADING, "/harvests/", **files).html)
+
+    def told(name: str, part: str) -> list[str]:
+        page = BeautifulSoup(pages[name], "html.parser")
+        return [cell.text for cell in page.select(part)]
+
+    assert told("list", "#result_list .field-owner_link a") == ["otter"]
+    assert told("filtered", "#result_list .field-task a") == ["kelp-1"]
+    assert told("found", "#result_list .field-task a") == []  # names are in the other database
+    assert told("page", ".field-owner_link .readonly a") == ["otter"]
+    assert pages["asked"]
+    assert "Asked it to stop." in pages["history"]
+    assert pages["left"] == 0
 
 
 @pytest.mark.parametrize(("app", "alias"), [("progress_widget", "progress"), ("kelp", None)])
