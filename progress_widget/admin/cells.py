@@ -27,7 +27,7 @@ def name_of(row: TaskProgress, url: str = "") -> str:
     if not url:
         return name or row.task_id
     link = format_html('<a href="{}" dir="auto">{}</a>', url, name or row.task_id)
-    task_id = _below(row.task_id) if name else ""
+    task_id = _below(format_html('<span dir="ltr">{}</span>', row.task_id)) if name else ""
     return format_html('<div class="progress-task__name">{}{}</div>', link, task_id)
 
 

@@ -43,7 +43,7 @@ def about_of(row: TaskProgress, request: HttpRequest | None, site: Any) -> str |
 def result_of(row: TaskProgress) -> str | None:
     """Return the link to a row's result, if a page may show it."""
     link = safe_link(row.link)
-    return format_html('<a href="{}">{}</a>', link, link) if link else None
+    return format_html('<a href="{}" dir="ltr">{}</a>', link, link) if link else None
 
 
 def _linked(thing: Model, request: HttpRequest | None, site: Any) -> str:
