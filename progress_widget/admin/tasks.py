@@ -1,4 +1,4 @@
-"""The list of tasks, and a page for each: only their bars are live."""
+"""The list of tasks, and a page for each: who may do what with them."""
 
 from __future__ import annotations
 
@@ -7,29 +7,16 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin import actions
-from django.contrib.admin.options import IS_POPUP_VAR
-from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
-from django.contrib.admin.utils import flatten_fieldsets, quote
-from django.contrib.auth import get_user_model
-from django.db import router
-from django.db.models import Model, Prefetch
-from django.forms import Media
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.formats import number_format
-from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from progress_widget.admin import cells, columns, references
-from progress_widget.admin.columns import Rows
-from progress_widget.admin.filters import OwnerFilter, StateFilter, TaskNameFilter
-from progress_widget.admin.mixins import ProgressAdminMixin
-from progress_widget.clock import NOW
+from progress_widget.admin.pages import TaskPages
 from progress_widget.lookups import FINISHED
 from progress_widget.models import GroupMember, TaskProgress
-from progress_widget.reading.access import may_cancel, may_cancel_all
+from progress_widget.reading.access import may_cancel, may_cancel_all, may_see
 from progress_widget.reading.stopping import ask_to_stop
 from progress_widget.texts import (
     ASKED,
@@ -41,40 +28,15 @@ from progress_widget.texts import (
     TOO_LATE,
 )
 
-MEMBERS = "_progress_members"
-STYLESHEET = "progress_widget/progress_tasks.css"
 
-
-class TaskProgressAdminMixin(ProgressAdminMixin):
+class TaskProgressAdminMixin(TaskPages):
     """For a theme with a ModelAdmin of its own; that comes last among the bases.
 
-    Nobody adds or changes a row. Only the bar is live, so nothing that could go stale is shown
-    beside it.
+    Nobody adds or changes a row.
     """
 
-    list_display = ("task", "bar", "owner_link", "started")
-    list_filter = (StateFilter, TaskNameFilter, OwnerFilter)
-    search_fields = ("label", "task_name", "=task_id")
-    date_hierarchy = "created_at"
-    ordering = ("-created_at",)
-    fields = (
-        "bar",
-        "label",
-        "task_name",
-        "task_id",
-        "owner_link",
-        "about_link",
-        "result_link",
-        "tasks",
-        "created_at",
-    )
     actions = ("cancel_selected", "delete_selected")
     progress_object_buttons = ("cancel",)
-    progress_panel = False  # the list has them all
-
-    @property
-    def media(self) -> Media:
-        return super().media + Media(css={"all": [STYLESHEET]})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -83,100 +45,12 @@ class TaskProgressAdminMixin(ProgressAdminMixin):
         return False
 
     def has_cancel_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether a user may cancel a task, or, without one, any."""
-        return may_cancel_all(request) if obj is None else may_cancel(request, obj)
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        """Return the rows that are where bars write, with their owners, wherever these are."""
-        users: Any = get_user_model()
-        owners = users._base_manager.using(router.db_for_read(users))
-        rows = super().get_queryset(request).using(router.db_for_write(TaskProgress))
-        return rows.prefetch_related(Prefetch("owner", owners)).annotate(now=NOW)
-
-    def get_progress_rows(self, request: HttpRequest | None, objects: Sequence[Model]) -> Rows:
-        return {obj.pk: obj for obj in objects if isinstance(obj, TaskProgress)}
-
-    # What is shown.
-
-    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
-        """Return none: the id could hardly be selected in a link. A popup needs Django's own."""
-        return list_display[:1] if IS_POPUP_VAR in request.GET else None
-
-    def get_search_fields(self, request: HttpRequest) -> Any:
-        """Include the owner's name, unless users are in another database."""
-        users: Any = get_user_model()
-        fields = super().get_search_fields(request)
-        if router.db_for_write(users) != router.db_for_write(TaskProgress):
-            return fields
-        return [*fields, f"owner__{users.USERNAME_FIELD}"]
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Leave out what is not known of a task."""
-        fields = super().get_fields(request, obj)
+        """Whether a user may cancel a task that they may see; without one, those of all."""
+        if not self.has_view_permission(request, obj):
+            return False
         if obj is None:
-            return fields
-        values = {
-            "label": obj.label,
-            "task_name": obj.task_name,
-            "owner_link": obj.owner_id,
-            "about_link": obj.content_type_id,
-            "result_link": references.result_of(obj),
-            "tasks": self.tasks(obj),
-        }
-        unknown = [name for name, value in values.items() if not value]
-        return [name for name in fields if name not in unknown]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return flatten_fieldsets(self.get_fieldsets(request, obj))
-
-    def get_form(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
-        """Leave out what would help to fill it in."""
-        options["help_texts"] = dict.fromkeys(("label", "task_name"), "")
-        return super().get_form(request, *args, **options)
-
-    @admin.display(description=_("task"), ordering="label")
-    def task(self, obj: TaskProgress) -> str:
-        """Return what the task is, with a link to its page."""
-        request = columns.request_of(obj)
-        if request is None or IS_POPUP_VAR in request.GET:
-            return cells.name_of(obj)
-        opts: Any = self.opts
-        name = f"admin:{opts.app_label}_{opts.model_name}_change"
-        url = reverse(name, args=[quote(obj.pk)], current_app=self.admin_site.name)
-        kept = {"preserved_filters": self.get_preserved_filters(request), "opts": opts}
-        return cells.name_of(obj, add_preserved_filters(kept, url))
-
-    @admin.display(description=_("progress"))
-    def bar(self, obj: TaskProgress) -> str:
-        """Return the live bar; its label is there already."""
-        return format_html('<div class="progress-task__bar">{}</div>', self.progress(obj))
-
-    @admin.display(description=_("owner"))
-    def owner_link(self, obj: TaskProgress) -> str | None:
-        return references.owner_of(obj, columns.request_of(obj), self.admin_site)
-
-    @admin.display(description=_("about"))
-    def about_link(self, obj: TaskProgress) -> str | None:
-        return references.about_of(obj, columns.request_of(obj), self.admin_site)
-
-    @admin.display(description=_("link"))
-    def result_link(self, obj: TaskProgress) -> str | None:
-        return references.result_of(obj)
-
-    @admin.display(description=_("tasks of the group"))
-    def tasks(self, obj: TaskProgress) -> int:
-        """Return how many tasks the row counts, if it is that of a group."""
-        if not hasattr(obj, MEMBERS):  # it is asked for again and again
-            members = GroupMember.objects.using(obj._state.db).filter(group=obj)
-            setattr(obj, MEMBERS, members.count())
-        count: int = getattr(obj, MEMBERS)
-        return count
-
-    @admin.display(description=_("started"), ordering="created_at")
-    def started(self, obj: TaskProgress) -> str:
-        return cells.times_of(obj)
-
-    # What may be done.
+            return may_cancel_all(request)
+        return may_see(request, obj) and may_cancel(request, obj)
 
     def get_progress_buttons(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Leave out what there is no use for, but don't refuse it: the page may be an old one."""

@@ -69,6 +69,12 @@ def may_view_row(request: HttpRequest, row: TaskProgress) -> bool:
     return _is_staff(request) or _is_owner(request, row)
 
 
+def may_see(request: HttpRequest, row: TaskProgress) -> bool:
+    """Whether this request may see a row in a bar that is yet to be shown."""
+    ticket = Ticket(task_id=row.task_id, user=user_of(request))
+    return may_show(request, ticket) and may_view_row(request, row)
+
+
 def may_cancel(request: HttpRequest, row: TaskProgress) -> bool:
     """Whether this request, which may see the row, may cancel its task.
 

@@ -721,6 +721,25 @@ def test_action_leaves_what_a_project_says_may_not_be_cancelled(row, ended, rf, 
     assert rows.exclude(cancel_asked_at=None).get() == ended
 
 
+def test_bar_that_a_user_may_not_see_is_not_cancelled(client_with, row, settings):
+    settings.PROGRESS_WIDGET_CAN_VIEW = "tests.test_privacy.nobody"
+    client = client_with("view", "cancel")
+
+    assert cancel_button(client, row) is None
+    assert client.post(cancel_url(row)).status_code == 403
+    act(client, "cancel_selected", row)
+    assert rows.get().cancel_asked_at is None
+
+
+def test_owner_who_may_not_open_the_page_is_refused_there(client, user_with, row):
+    user = user_with()
+    client.force_login(user)
+    rows.update(owner=user)
+
+    assert client.post(cancel_url(row)).status_code == 403
+    assert rows.get().cancel_asked_at is None
+
+
 @pytest.mark.parametrize("by", ["button", "action"])
 def test_history_says_who_has_cancelled_a_task(admin_client, admin_user, row, ended, told, by):
     if by == "button":
@@ -795,6 +814,47 @@ def test_whoever_deletes_what_runs_is_told_that_it_goes_on(admin_client, row, en
 
     assert ["does not stop it" in text for text in running] == [True]
     assert finished == []
+
+
+# What a project changes.
+
+
+def test_list_with_columns_of_a_project_has_the_usual_links(rf, admin_user):
+    class Own(TaskProgressAdmin):
+        list_display = ("label", "bar")
+        search_fields = ()
+
+    request = rf.get(LIST)
+    request.user = admin_user
+
+    changelist = Own(TaskProgress, admin.site).get_changelist_instance(request)
+
+    assert changelist.list_display_links == ["label"]
+    assert not changelist.search_fields
+
+
+def test_list_of_a_project_may_say_what_a_task_is_about(row):
+    model_admin = TaskProgressAdmin(TaskProgress, admin.site)
+
+    assert model_admin.about_link(row) is None
+
+
+def test_object_has_no_link_where_its_admin_has_no_page(rf, admin_user, row):
+    site = admin.AdminSite()  # at no URL
+    site.register(Permission)
+    row.about = permission = Permission.objects.first()
+    request = rf.get(LIST)
+    request.user = admin_user
+    model_admin = TaskProgressAdmin(TaskProgress, site)
+    put_on_page(request, [row], model_admin.get_progress_rows)
+
+    assert model_admin.about_link(row) == str(permission)
+
+
+def test_page_of_no_task_in_particular_has_all_fields(rf):
+    model_admin = TaskProgressAdmin(TaskProgress, admin.site)
+
+    assert model_admin.get_fields(rf.get(LIST)) == TaskProgressAdmin.fields
 
 
 # Registration.
