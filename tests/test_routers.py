@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.utils.connection import ConnectionDoesNotExist
 
@@ -62,6 +63,15 @@ def test_tray_is_read_where_bars_write():
 
     assert list(TaskProgress.objects.in_tray_of(otter)) == [row]
     assert not TaskProgress.objects.dismiss("kelp", otter)
+
+
+def test_list_of_tasks_reads_where_bars_write(rf):
+    ProgressBar("kelp", total=10)
+
+    rows = admin.site.get_model_admin(TaskProgress).get_queryset(rf.get("/"))
+
+    # The owners are read where users are, and that is the replica.
+    assert [row.task_id for row in rows.prefetch_related(None)] == ["kelp"]
 
 
 def test_rows_are_looked_up_where_they_are_asked_for():
