@@ -561,6 +561,10 @@ def test_user_without_permissions_has_none(offers, row):
     assert not offers(row, Stranger())
 
 
+def test_request_of_no_user_at_all_has_no_permission(rf, row):
+    assert "<form" not in rendering.progressbar(row, request=rf.get("/"), cancel=True)
+
+
 class Backend:
     """One that can't be asked."""
 
