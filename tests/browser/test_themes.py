@@ -1,4 +1,7 @@
-"""The admin of Django itself and of two themes, each served as its recipe says."""
+"""The admin of Django itself and of two themes, each served as its recipe says.
+
+What axe finds in Django's own: test_admin.py.
+"""
 
 from __future__ import annotations
 
@@ -103,6 +106,17 @@ def test_tasks_of_an_action_are_watched_cancelled_and_finished(admin: Visitor) -
     expect(admin.page.locator(f"{PANEL} li")).to_have_count(1)
 
 
+def test_task_is_cancelled_on_its_own_page(admin: Visitor) -> None:
+    starts(admin, 1)
+    admin.page.goto(f"{admin.server}/admin/progress_widget/taskprogress/")
+    admin.page.get_by_role("link", name="Dry Bay 1").click()
+
+    admin.page.get_by_role("button", name="Cancel task").click()
+
+    admin.sees(state="cancelling")
+
+
+@pytest.mark.parametrize("site", in_groups("unfold", "jazzmin"), indirect=True)
 def test_axe_finds_nothing_that_the_theme_does_not_bring(admin: Visitor) -> None:
     starts(admin, 1, 2, 3)
     reports(admin, 2, progress=4)
