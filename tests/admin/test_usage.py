@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 TEXT = (Path(__file__).parents[2] / "docs" / "usage.md").read_text()
 SECTION = TEXT.partition("\n## In the admin\n")[2].partition("\n## ")[0]
 COLUMN, ACTION = re.findall(r"^```diff\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
-TASK, BUTTONS, ROWS = re.findall(r"^```python\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+TASK, BUTTONS, ROWS, *_ = re.findall(r"^```python\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 IMPORTS = "from celery import shared_task\nfrom progress_widget.bars import ProgressBar\n"
 LIST = "/admin/tests/harvest/"
 
