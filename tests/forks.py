@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db.backends.signals import connection_created
 
 
 def holds_in_a_forked_child(condition: Callable[[], bool]) -> bool:
@@ -15,3 +19,20 @@ def holds_in_a_forked_child(condition: Callable[[], bool]) -> bool:
         os._exit(0 if condition() else 1)
     _, code = os.waitpid(child, 0)
     return code == 0
+
+
+@contextmanager
+def connected() -> Iterator[list[Any]]:
+    """Note the connections that are opened meanwhile, by whichever thread."""
+    found: list[Any] = []
+
+    def note(connection: Any, **signal: Any) -> None:
+        found.append(connection)
+
+    connection_created.connect(note)
+    yield found
+    connection_created.disconnect(note)
+
+
+def are_closed(found: list[Any]) -> bool:
+    return bool(found) and all(one.connection is None for one in found)

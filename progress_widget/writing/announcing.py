@@ -10,7 +10,8 @@ import logging
 import os
 import threading
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from django.db import connections, router, transaction
 
 from progress_widget.models import TaskProgress
 from progress_widget.signals import progress_finished
-from progress_widget.writing.connecting import use_own_connections
+from progress_widget.writing.connecting import may_linger, use_own_connections
 from progress_widget.writing.contexts import Context
 
 logger = logging.getLogger("progress_widget")
@@ -102,7 +103,7 @@ class Announcer:
     def before_fork(self) -> None:
         """Let the thread come to the end of its query, as ``Writer.before_fork()`` does.
 
-        Not to that of a receiver, which may take much longer.
+        Not to that of a receiver, which may take much longer, unless SQLite is open.
         """
         self.quiet.acquire(timeout=PATIENCE)
 
@@ -148,9 +149,22 @@ class Announcer:
 
     def _announce(self, end: End) -> None:
         try:
-            _tell(end, self._row_of(end))
+            with self._undisturbed():
+                _tell(end, self._row_of(end))
         except Exception:  # whatever the database, its driver or a project's function raises
             log_failure(end)
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Let nobody fork before the connections are closed, if they may not stay open."""
+        if may_linger():
+            yield
+            return
+        with self.quiet:
+            try:
+                yield
+            finally:
+                connections.close_all()
 
     def _row_of(self, end: End) -> TaskProgress:
         pauses = iter(PAUSES)

@@ -79,7 +79,7 @@ class Writer:
         self.thread: threading.Thread | None = None
         self.busy_since: float | None = None
         self.idle_since: float | None = None
-        self.lingers = True
+        self.lingers = self.keeps_open = True
 
     def before_fork(self) -> None:
         """Let the thread come to the end of its query: a child would inherit the driver's locks.
@@ -153,7 +153,7 @@ class Writer:
             if self._is_lost():
                 self.quiet = threading.RLock()  # that thread may hold the other for ever
             self.busy_since = self.idle_since = None
-            self.lingers = may_linger()
+            self.lingers = self.keeps_open = may_linger()
             self.thread = threading.Thread(target=self._run, name="progress_widget", daemon=True)
             try:
                 self.thread.start()
@@ -212,6 +212,8 @@ class Writer:
             report.is_asking = False
             with self.quiet:
                 self._write(report, watch, beat=beat or asks)
+                if not self.keeps_open:
+                    connections.close_all()
             watch.is_in_hand = False
             if self.thread is threading.current_thread():
                 self.busy_since = None

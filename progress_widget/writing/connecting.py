@@ -46,5 +46,10 @@ def use_own_connections() -> None:
 
 
 def may_linger() -> bool:
-    """Whether a connection may stay open: one of SQLite must not be carried over a fork."""
+    """Whether a connection may stay open; one of SQLite must not be open while a process forks.
+
+    The child would take the process's locks for its own, which it has not inherited. Another
+    process, taking itself for the last one, could then delete the log that the child writes to, and
+    nobody would ever see what it writes.
+    """
     return not is_on_sqlite()

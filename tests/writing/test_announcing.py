@@ -19,7 +19,7 @@ from progress_widget.writing.announcing import End, announce, announcer
 from progress_widget.writing.reports import Outcome, Report
 from progress_widget.writing.saving import save
 from tests.celery import app
-from tests.forks import holds_in_a_forked_child
+from tests.forks import are_closed, connected, holds_in_a_forked_child
 
 pytestmark = pytest.mark.django_db(transaction=True)
 rows = TaskProgress.objects
@@ -284,7 +284,10 @@ def test_forked_child_has_nothing_to_announce_of_its_parent(held):
     assert holds_in_a_forked_child(is_fresh)
 
 
-def test_nobody_waits_with_a_fork_for_a_receiver(held):
+def test_nobody_waits_with_a_fork_for_a_receiver(monkeypatch, request):
+    monkeypatch.setattr(module, "may_linger", lambda: True)
+    held = request.getfixturevalue("held")
+
     assert holds_in_a_forked_child(lambda: not held.is_set())
 
 
@@ -326,6 +329,15 @@ def test_nobody_forks_during_a_query_of_a_receiver(connect):
     threading.Timer(0.2, is_over.set).start()
 
     assert holds_in_a_forked_child(is_over.is_set)
+
+
+def test_nobody_forks_while_a_connection_to_sqlite_is_open(monkeypatch, request):
+    monkeypatch.setattr(module, "may_linger", lambda: False)
+    with connected() as found:
+        held = request.getfixturevalue("held")
+        threading.Timer(0.2, held.set).start()
+
+        assert holds_in_a_forked_child(lambda: are_closed(found))
 
 
 def test_fork_waits_for_a_query_only_so_long(connect, monkeypatch):

@@ -39,7 +39,7 @@ from progress_widget.writing.flushing import flush
 from progress_widget.writing.reports import Outcome, Report
 from progress_widget.writing.values import Assigned
 from tests.celery import app
-from tests.forks import holds_in_a_forked_child
+from tests.forks import are_closed, connected, holds_in_a_forked_child
 
 pytestmark = pytest.mark.django_db(transaction=True)
 rows = TaskProgress.objects
@@ -970,6 +970,16 @@ def test_nobody_waits_with_a_fork_for_a_thread_that_hangs(query, background):
     background.busy_since = monotonic() - 2 * module.PATIENCE
 
     assert holds_in_a_forked_child(lambda: not query.is_set())
+
+
+def test_nobody_forks_while_a_connection_to_sqlite_is_open(background, monkeypatch):
+    monkeypatch.setattr(module, "may_linger", lambda: False)
+    with connected() as found:
+        report = started()
+
+        assert holds_in_a_forked_child(lambda: are_closed(found))
+
+    report.is_live = False
 
 
 def test_many_threads_that_open_and_close_bars_lose_nothing(background):
