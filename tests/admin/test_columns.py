@@ -11,6 +11,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from progress_widget.admin import ProgressAdminMixin
 from progress_widget.launch import start_task
 from progress_widget.models import State, TaskProgress
 from tests.admin.admins import TASK, BayAdmin, HarvestAdmin
@@ -71,6 +72,16 @@ def test_object_that_keeps_no_id_shows_the_newest_task_about_it(visit):
     assert sorted(percents(page)) == ["-", "20.0"]
     assert field(pages[0]).select_one("[data-state]")["data-percent"] == "20.0"
     assert field(pages[1]).get_text(strip=True) == "-"
+
+
+def test_bar_may_have_another_name(visit, harvest, monkeypatch):
+    monkeypatch.setattr(HarvestAdmin, "bar", ProgressAdminMixin.progress, raising=False)
+    monkeypatch.setattr(HarvestAdmin, "list_display", ["name", "bar"])
+
+    page = visit(LIST)
+
+    assert page.select_one(".field-bar [data-state]")["data-percent"] == "40.0"
+    assert page.select_one("th.column-bar").get_text(strip=True) == "Progress"
 
 
 def test_page_of_an_object_has_its_live_bar(visit, harvest):
