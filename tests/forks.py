@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,11 +24,12 @@ def holds_in_a_forked_child(condition: Callable[[], bool]) -> bool:
 
 @contextmanager
 def connected() -> Iterator[list[Any]]:
-    """Note the connections that are opened meanwhile, by whichever thread."""
+    """Note the connections that other threads open meanwhile."""
     found: list[Any] = []
 
     def note(connection: Any, **signal: Any) -> None:
-        found.append(connection)
+        if threading.current_thread() is not threading.main_thread():
+            found.append(connection)
 
     connection_created.connect(note)
     yield found
