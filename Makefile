@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
 # The tests wait much, for workers and browsers; in their order, so that browsers come last.
-PARALLEL ?= -n 5 --dist loadgroup --no-loadscope-reorder
+PARALLEL ?= -n 3 --dist loadgroup --no-loadscope-reorder
 BIN := $(VENV)/bin
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check

@@ -94,6 +94,7 @@ def test_page_of_finished_bars_sends_nothing(visitor: Visitor) -> None:
     assert visitor.polls == []
 
 
+@pytest.mark.parametrize("context_options", [{"reduced_motion": "no-preference"}])
 def test_fill_moves_smoothly(visitor: Visitor) -> None:
     bar = ProgressBar("kelp", total=100)
     bar.update(progress=10)
