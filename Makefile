@@ -4,6 +4,8 @@ VENV ?= .venv
 PORT ?= 8000
 # The tests wait much, for workers and browsers; in their order, so that browsers come last.
 PARALLEL ?= -n 3 --dist loadgroup --no-loadscope-reorder
+# Which tests of real workers `make databases` runs again.
+WORKERS ?= tests/workers
 BIN := $(VENV)/bin
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -41,8 +43,9 @@ coverage: $(VENV)/.dev  ## Run the tests and require that they reach every line 
 
 databases: $(VENV)/.dev  ## Run the tests again: on SQLite, on MariaDB, and with inline writes
 	[ -n "$$SQLITE_IS_DONE" ] || DATABASE_URL= $(BIN)/python -m pytest $(PARALLEL) -q --ignore tests/browser --ignore tests/workers --ignore tests/management
-	[ -z "$$MARIADB_URL" ] || DATABASE_URL=$$MARIADB_URL $(BIN)/python -m pytest $(PARALLEL) -q --ignore tests/browser
-	[ -z "$$DATABASE_URL" ] || PROGRESS_TEST_BACKGROUND_WRITES=0 $(BIN)/python -m pytest $(PARALLEL) tests/workers
+	[ -z "$$MARIADB_URL" ] || DATABASE_URL=$$MARIADB_URL $(BIN)/python -m pytest $(PARALLEL) -q --ignore tests/browser --ignore tests/workers --ignore tests/recipes
+	[ -z "$$MARIADB_URL" ] || DATABASE_URL=$$MARIADB_URL $(BIN)/python -m pytest $(PARALLEL) -q $(WORKERS)
+	[ -z "$$DATABASE_URL" ] || PROGRESS_TEST_BACKGROUND_WRITES=0 $(BIN)/python -m pytest $(PARALLEL) $(WORKERS)
 
 format: $(VENV)/.dev  ## Let the formatters have their way
 	$(BIN)/ruff check --fix .
