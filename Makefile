@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check lint types coverage databases format matrix bench stress chaos screenshots fates texts build clean
+.PHONY: help demo test check lint types coverage browser databases format matrix bench stress chaos screenshots fates texts build clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,7 +21,7 @@ demo: $(VENV)/.demo  ## Run the example: a page and a worker; needs no server (P
 test: $(VENV)/.test  ## Run the tests, with the servers and browser that are there (ARGS=...)
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-check: lint types coverage databases  ## Run all that a change has to pass
+check: lint types coverage browser databases  ## Run all that a change has to pass
 	$(MAKE) chaos SECONDS=0
 
 lint: $(VENV)/.dev  ## Look for what linters can find
@@ -35,11 +35,15 @@ lint: $(VENV)/.dev  ## Look for what linters can find
 types: $(VENV)/.dev  ## Check the types
 	$(BIN)/python -m mypy
 
+# Without the browser's tests, which reach no further line, and take twice as long if they are counted.
 coverage: $(VENV)/.dev  ## Run the tests and require that they reach every line and branch
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PARALLEL) $(ARGS)
+	$(BIN)/coverage run -m pytest $(PARALLEL) --ignore tests/browser $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+browser: $(VENV)/.dev  ## Run the tests in Chromium
+	$(BIN)/python -m pytest $(PARALLEL) tests/browser $(ARGS)
 
 databases: $(VENV)/.dev  ## Run the tests again: on SQLite, on MariaDB, and with inline writes
 	[ -n "$$SQLITE_IS_DONE" ] || DATABASE_URL= $(BIN)/python -m pytest $(PARALLEL) -q --ignore tests/browser --ignore tests/workers --ignore tests/management
