@@ -18,6 +18,7 @@ from progress_widget.models import TaskProgress
 from progress_widget.reading import logs
 from progress_widget.signals import progress_finished
 from progress_widget.writing.announcing import announcer
+from tests.celery import app
 
 pytest_plugins = ["tests.summary"]
 TABLE = "progress_widget_taskprogress"
@@ -130,3 +131,11 @@ def refusing_database() -> Callable[[], AbstractContextManager[None]]:
             yield
 
     return refusing
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Run tasks where they are sent from."""
+    app.conf.task_always_eager = True
+    yield
+    app.conf.task_always_eager = False

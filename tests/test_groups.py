@@ -24,7 +24,6 @@ from progress_widget.queues.celery import GROUP_HEADER
 from progress_widget.reading.sentences import numbers_of
 from progress_widget.texts import ERROR, PARTLY, REVOKED, UNPUBLISHED
 from progress_widget.writing.background import writer
-from tests.celery import app
 from tests.test_launch import without_broker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,13 +73,6 @@ def published(monkeypatch) -> list[grouping.GroupWork]:
     works: list[grouping.GroupWork] = []
     monkeypatch.setattr(groups.grouping, "publish_group", lambda work, ids: works.append(work))
     return works
-
-
-@pytest.fixture
-def eager():
-    app.conf.task_always_eager = True
-    yield
-    app.conf.task_always_eager = False
 
 
 @pytest.fixture

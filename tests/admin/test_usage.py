@@ -16,7 +16,6 @@ from django.urls import include, path
 from progress_widget.admin import ProgressAdminMixin
 from progress_widget.models import TaskProgress
 from tests.admin.admins import HarvestAdmin
-from tests.celery import app
 from tests.models import Harvest
 
 pytestmark = pytest.mark.django_db
@@ -63,13 +62,6 @@ def project(monkeypatch, settings, log_in):
         return dried
 
     return project
-
-
-@pytest.fixture
-def eager():
-    app.conf.task_always_eager = True
-    yield
-    app.conf.task_always_eager = False
 
 
 @pytest.mark.parametrize("diff", [COLUMN, ACTION])

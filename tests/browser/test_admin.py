@@ -8,7 +8,6 @@ import django
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.contrib.auth import get_user_model
-from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Locator, Route, expect
 
@@ -42,12 +41,7 @@ def admin(visitor: Visitor, settings: Any) -> Any:
     # Chromium notes where the focus is already.
     visitor.expects("^info: Autofocus processing was blocked")
     admin = get_user_model().objects.create_superuser("admin")
-    client = Client()
-    client.force_login(admin)
-    cookie = client.cookies["sessionid"].value
-    visitor.page.context.add_cookies(
-        [{"name": "sessionid", "value": cookie, "url": visitor.server}]
-    )
+    visitor.logs_in(admin)
     return admin
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.contrib.auth import get_user_model
-from django.test import Client
 from playwright.sync_api import Locator, expect
 
 from progress_widget.models import State, TaskProgress
@@ -35,12 +34,7 @@ def start(visitor: Visitor, settings: Any) -> Callable[..., TaskProgress]:
     # Chromium notes that htmx 4 has been faster: the focus is where it belongs.
     visitor.expects("^info: Autofocus processing was blocked")
     user = get_user_model().objects.create_user("otter")
-    client = Client()
-    client.force_login(user)
-    cookie = client.cookies["sessionid"].value
-    visitor.page.context.add_cookies(
-        [{"name": "sessionid", "value": cookie, "url": visitor.server}]
-    )
+    visitor.logs_in(user)
     visitor.publishes("start", "Started", event="progressbar:started")
 
     def start(task_id: str = "kelp", **values: Any) -> TaskProgress:

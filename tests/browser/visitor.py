@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
+from django.test import Client
 from playwright.sync_api import (
     ConsoleMessage,
     Dialog,
@@ -124,6 +125,12 @@ class Visitor:
         """Put a page on the server, to be opened later or by htmx, and return its address."""
         views.published[name] = views.Page(body=body, **options)
         return f"{self.server}/pages/{name}/"
+
+    def logs_in(self, user: Any) -> None:
+        client = Client()
+        client.force_login(user)
+        cookie = client.cookies["sessionid"].value
+        self.page.context.add_cookies([{"name": "sessionid", "value": cookie, "url": self.server}])
 
     def opens(self, body: str, **options: Any) -> None:
         """Publish a page and go there; its bars are then live."""
