@@ -217,15 +217,17 @@ def best_broker() -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Commit in the tests of this folder, since their workers use the same database."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.django_db(transaction=True))
+    ours = {item for item in items if Path(__file__).parent in item.path.parents}
+    for item in ours:
+        item.add_marker(pytest.mark.django_db(transaction=True))
+    # One after another, so that the workers that they share can end with the last of them.
+    items.sort(key=lambda item: item in ours)
 
 
 StartWorker = Callable[..., Worker]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start_shared_worker(
     django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StartWorker]:
@@ -307,7 +309,7 @@ def own(start_worker: StartWorker) -> Worker:
     return start_worker()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def worker(start_shared_worker: StartWorker) -> Worker:
     """A prefork worker that tests share."""
     return start_shared_worker()
