@@ -1,9 +1,8 @@
-"""Where the processes of a worker stand that is waited for in vain, and what they hold."""
+"""Where the processes of a worker stand that is waited for in vain."""
 
 from __future__ import annotations
 
 import faulthandler
-import gc
 import os
 import signal
 import sys
@@ -11,25 +10,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from kombu.transport.virtual import QoS
-
 SIGNAL = signal.SIGRTMIN
 
 
 def tell_when_asked() -> None:
-    """Let this process, and those that it forks, write their stacks to the log when asked.
-
-    A worker takes no more messages than it may hold unacknowledged, so it says too which these are,
-    where its broker leaves that to kombu.
-    """
-    signal.signal(SIGNAL, _tell_unacknowledged)
-    faulthandler.register(SIGNAL, file=sys.__stderr__, chain=True)
-
-
-def _tell_unacknowledged(*received: object) -> None:
-    for qos in (one for one in gc.get_objects() if isinstance(one, QoS)):
-        ids = [getattr(message, "headers", {}).get("id") for message in qos._delivered.values()]
-        print(f"{qos.prefetch_count=} {qos._dirty=} {ids=}", file=sys.__stderr__, flush=True)
+    """Let this process, and those that it forks, write their stacks to the log when asked."""
+    faulthandler.register(SIGNAL, file=sys.__stderr__)
 
 
 def ask(pid: int) -> None:
