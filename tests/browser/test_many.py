@@ -430,7 +430,7 @@ def test_bar_out_of_sight_asks_less_often_and_at_once_when_it_is_seen(
 def test_bars_that_have_come_into_view_one_by_one_fall_into_step(
     visitor: Visitor, settings: Any
 ) -> None:
-    settings.PROGRESS_WIDGET_POLL_INTERVAL = 10 * INTERVAL
+    settings.PROGRESS_WIDGET_POLL_INTERVAL = LONG
     lines = [f'<p style="height: 400px">{CALM.format(task_id)}</p>' for task_id in make(12)]
     visitor.opens("".join(lines))
     visitor.waits_for_polls(1)
@@ -445,7 +445,7 @@ def test_bars_that_have_come_into_view_one_by_one_fall_into_step(
     pauses = visitor.pauses[-4:]
 
     # In step, there is one poll an interval; otherwise, there would be many.
-    assert min(pauses) >= 400
+    assert min(pauses) >= 400 * LONG
 
 
 def test_interval_of_the_tag_is_kept_out_of_sight(visitor: Visitor) -> None:
