@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
 # The tests wait much, for workers and browsers; in their order, so that browsers come last.
-PARALLEL ?= -n 3 --dist loadgroup --no-loadscope-reorder
+PARALLEL ?= -n 4 --dist loadgroup --no-loadscope-reorder
 # Which tests of real workers `make databases` runs again.
 WORKERS ?= tests/workers
 BIN := $(VENV)/bin

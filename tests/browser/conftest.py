@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -35,10 +36,15 @@ USUAL: dict[str, Any] = {"locale": "en-GB", "reduced_motion": "reduce"}
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # Last, because Playwright's event loop runs in this thread as long as the browser is open, and
     # code in other tests may need to run its own.
-    items.sort(key=lambda item: HERE in item.path.parents)
+    ours = [item for item in items if HERE in item.path.parents]
+    others = [item for item in items if HERE not in item.path.parents]
+    # All modules mixed, since many tests of one module wait, and those of another compute. The seed
+    # is the same in each process of the run.
+    Random(config.getoption("randomly_seed", 0)).shuffle(ours)
+    items[:] = others + ours
 
 
 @pytest.fixture(scope="session")
