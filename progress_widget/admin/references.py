@@ -20,7 +20,9 @@ def owner_of(row: TaskProgress, request: HttpRequest | None, site: Any) -> str |
     """Return the name of a row's user; their id, if they are gone."""
     if row.owner_id is None:
         return None
-    return str(row.owner_id) if row.owner is None else _linked(row.owner, request, site)
+    if row.owner is None:
+        return str(row.owner_id)
+    return _linked(row.owner, request, site) or str(row.owner)
 
 
 def about_of(row: TaskProgress, request: HttpRequest | None, site: Any) -> str | None:
@@ -32,12 +34,11 @@ def about_of(row: TaskProgress, request: HttpRequest | None, site: Any) -> str |
     except ContentType.DoesNotExist:
         return row.object_id
     model = kind.model_class()
+    thing = None
     if request is not None and model is not None and site.is_registered(model):
-        model_admin = site.get_model_admin(model)
-        thing = model_admin.get_object(request, row.object_id)
-        if thing is not None and model_admin.has_view_or_change_permission(request, thing):
-            return _linked(thing, request, site)
-    return f"{capfirst(kind.name)} {row.object_id}"
+        thing = site.get_model_admin(model).get_object(request, row.object_id)
+    name = None if thing is None else _linked(thing, request, site)
+    return name or f"{capfirst(kind.name)} {row.object_id}"
 
 
 def result_of(row: TaskProgress) -> str | None:
@@ -46,13 +47,13 @@ def result_of(row: TaskProgress) -> str | None:
     return format_html('<a href="{}" dir="ltr">{}</a>', link, link) if link else None
 
 
-def _linked(thing: Model, request: HttpRequest | None, site: Any) -> str:
-    """Return an object's name, as a link if it has a page that this request may see."""
+def _linked(thing: Model, request: HttpRequest | None, site: Any) -> str | None:
+    """Return an object's name, as a link if it has a page, or None if it may not be seen."""
     model = type(thing)
     if request is None or not site.is_registered(model):
-        return str(thing)
+        return None
     if not site.get_model_admin(model).has_view_or_change_permission(request, thing):
-        return str(thing)
+        return None
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
     try:
         url = reverse(name, args=[quote(thing.pk)], current_app=site.name)
