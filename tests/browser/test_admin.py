@@ -176,12 +176,12 @@ def test_list_of_a_hundred_asks_once_a_second(visitor: Visitor, admin: Any, sett
     settings.PROGRESS_WIDGET_POLL_INTERVAL = 1
     make(100)
     visitor.page.goto(visitor.server + LIST)
-    visitor.waits_for_polls(2)
 
-    during = visitor.polls_during(6, interval=1)
+    visitor.waits_for_polls(8)
 
     assert visitor.bar.count() == 100
-    assert 1 <= during <= 7
+    # Those out of sight ask in a second request, now and then.
+    assert visitor.shortest_span_of(3) >= 850
     assert {poll.method for poll in visitor.polls} == {"POST"}
     assert visitor.most_at_once == 1
 

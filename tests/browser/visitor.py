@@ -99,6 +99,11 @@ class Visitor:
         """The milliseconds from each poll of the page to the next, by the page's own clock."""
         return [after - before for before, after in pairwise(self.page.evaluate("begunAt"))]
 
+    def shortest_span_of(self, count: int) -> float:
+        """Return the milliseconds within which so many polls of the page began, at least."""
+        begun = self.page.evaluate("begunAt")
+        return min(last - first for first, last in zip(begun, begun[count - 1 :], strict=False))
+
     @property
     def is_on_htmx_2(self) -> bool:
         return self.htmx == "2"
