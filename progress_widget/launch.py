@@ -39,8 +39,7 @@ def start_task(
 
         row = start_task(dry_kelp, leaves, owner=request.user, label="Kelp harvest")
 
-    All keywords are ours. What the task takes by keyword, and what the queue is told, is said by a
-    signature::
+    All keywords are ours. Those of the task, and options for the queue, go into a signature::
 
         start_task(dry_kelp.s(leaves, salt=True).set(queue="slow"), owner=request.user)
 

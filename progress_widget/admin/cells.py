@@ -34,7 +34,7 @@ def name_of(row: TaskProgress, url: str = "") -> str:
 def times_of(row: TaskProgress) -> SafeString:
     """Return how long ago a task was started, and how long it took, if it has ended.
 
-    Since when its row is there, for attempts come later, and the page is not told of them.
+    It counts from when its row was created: attempts begin later, and polls do not refresh this.
     """
     when = row.created_at
     local = timezone.localtime(when) if timezone.is_aware(when) else when

@@ -89,8 +89,8 @@ class TaskProgressAdminMixin(TaskPages):
 
     def _tell(self, request: HttpRequest, number: int, sentence: str, level: int) -> None:
         if number:
-            told = gettext(sentence) % {"number": number_format(number)}
-            self.message_user(request, told, level)
+            message = gettext(sentence) % {"number": number_format(number)}
+            self.message_user(request, message, level)
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         if not context["object"].is_finished:

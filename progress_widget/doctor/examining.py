@@ -62,7 +62,7 @@ def _finding(step: Callable[[], str], missing: set[str], seconds: float) -> Find
         return Finding(OK, name, within(seconds, step))
     except Problem as problem:
         return Finding(PROBLEM, name, str(problem))
-    except Exception as error:  # what the steps do not foresee is told as it is
+    except Exception as error:  # what the steps do not foresee is shown as it is
         return Finding(PROBLEM, name, f"{type(error).__name__}: {reason(error)}")
 
 

@@ -39,7 +39,7 @@ def user_of(request: HttpRequest) -> str:
 
 
 def depends_on_user(ticket: Ticket) -> bool:
-    """Whether others may be told something else about the ticket's bar."""
+    """Whether the answer to this ticket may be another for other visitors."""
     return bool(ticket.user) or conf.can_view is not None
 
 

@@ -67,9 +67,9 @@ def is_worth_asking(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
 
 
 def may_have_failed(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
-    """Whether a task that has succeeded, as its queue says, may have told its bar to fail().
+    """Whether a task that has succeeded, as its queue says, may have called fail() on its bar.
 
-    Of which the queue knows nothing, and which the worker tries to write for as long as that.
+    The queue knows nothing of that call, and its worker tries to write it for ``long_patience``.
     """
     heard_of = waiting_since(row, ticket) if row._state.adding else row.updated_at
     return moment.now is None or moment.now - heard_of <= moment.long_patience

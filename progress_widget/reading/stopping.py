@@ -1,4 +1,4 @@
-"""Somebody wants a task to stop: that is noted on its row, and told to its queue."""
+"""Somebody wants a task to stop: its row notes that, and its queue is asked to cancel it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ logger = logging.getLogger("progress_widget")
 def ask_to_stop(*task_ids: str) -> list[str]:
     """Ask tasks to stop, or all of a group, unless they have been asked or have ended.
 
-    They learn it from their rows, also where the queue can't be told. It is told all at once, since
-    each word to it may wait for a broker.
+    They learn it from their rows, even where the queue can't be reached. It is asked once for all
+    of them, since each request may wait for a broker.
 
     Returns:
         Which of them had neither been asked nor ended.
@@ -32,13 +32,13 @@ def ask_to_stop(*task_ids: str) -> list[str]:
         if TaskProgress.objects.using(alias).ask_to_stop(task_id, members):
             asked[task_id] = [task_id, *members]
     if asked:
-        revoked = [one for told in asked.values() for one in told]
-        transaction.on_commit(partial(_tell_queue, revoked), using=alias)
+        revoked = [one for ids in asked.values() for one in ids]
+        transaction.on_commit(partial(_ask_queue, revoked), using=alias)
     return list(asked)
 
 
-def _tell_queue(task_ids: Sequence[str]) -> None:
+def _ask_queue(task_ids: Sequence[str]) -> None:
     try:
         queues.cancel(task_ids, terminate=conf.cancel_terminates)
     except Exception:  # whatever a broker's client raises
-        logger.exception("The queue could not be told that these are cancelled: %s", task_ids)
+        logger.exception("The queue could not be asked to cancel these tasks: %s", task_ids)

@@ -25,7 +25,7 @@ def begin_run(run: Any, *, is_first: bool) -> Report:
     """Note that a run has begun whose row is there, and return the report that will do so.
 
     In the background, a first run has WRITE_INTERVAL to make a bar: that notes it too, at no
-    further cost. Later ones are noted at once, so that the next can be told from them.
+    further cost. Later ones are noted at once, so that none is taken for the one before.
     """
     report = Report(
         task_id=run.id,

@@ -267,4 +267,4 @@ def test_task_learns_it_from_its_row_when_the_broker_is_away(
     page.wait_for("cancelled")
 
     seen("cancelled while the broker is away", page)
-    assert "could not be told" in caplog.text
+    assert "could not be asked to cancel" in caplog.text

@@ -42,9 +42,9 @@
     }
   });
 
-  const heed = (status, told) => {
-    if (!told && status !== 429 && status !== 503) return;
-    waitUntil = now() + (told * 1000 || Date.parse(told) - Date.now() || CALM);
+  const heed = (status, when) => {
+    if (!when && status !== 429 && status !== 503) return;
+    waitUntil = now() + (when * 1000 || Date.parse(when) - Date.now() || CALM);
   };
 
   // The answer leaves out what a bar has already of htmx's attributes.
