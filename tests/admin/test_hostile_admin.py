@@ -29,12 +29,12 @@ def superuser(log_in) -> Any:
 
 @pytest.fixture
 def give_button(monkeypatch):
-    """Give the page of a harvest one button, and its admin further methods."""
+    """Give the page of a harvest one button, which the list has too, and its admin more methods."""
 
     def give_button(press: Any, **methods: Any) -> None:
-        for name, method in {**methods, "pressed": press}.items():
+        for name, method in {**methods, "look": press}.items():
             monkeypatch.setattr(HarvestAdmin, name, method, raising=False)
-        monkeypatch.setattr(HarvestAdmin, "progress_object_buttons", ["pressed"])
+        monkeypatch.setattr(HarvestAdmin, "progress_object_buttons", ["look"])
 
     return give_button
 
@@ -67,7 +67,7 @@ def test_permission_may_be_one_that_has_no_object(client, harvest, give_button, 
     give_button(press, has_publish_permission=lambda self, request: True)
 
     page = client.get(f"{LIST}{harvest.pk}/change/")
-    client.post(f"{LIST}{harvest.pk}/progress/pressed/")
+    client.post(f"{LIST}{harvest.pk}/progress/look/")
 
     assert page.status_code == 200
     assert pressed == [harvest]
@@ -91,23 +91,22 @@ def test_permission_may_be_that_of_an_object(client, visit, harvest, give_button
         for obj in (harvest, other)
     ]
     statuses = [
-        client.post(f"{LIST}{obj.pk}/progress/pressed/").status_code for obj in (harvest, other)
+        client.post(f"{LIST}{obj.pk}/progress/look/").status_code for obj in (harvest, other)
     ]
 
     assert shown == [False, True]
     assert statuses == [403, 302]
 
 
-def test_object_that_is_gone_is_no_list(client, log_in, give_button, monkeypatch):
+def test_object_that_is_gone_is_no_list(client, log_in, give_button):
     @admin.action(permissions=["publish"])
     def press(self: Any, request: HttpRequest, obj: Harvest) -> None:
         pytest.fail("There is no such object")
 
     give_button(press, has_publish_permission=lambda self, request, obj=None: True)
-    monkeypatch.setattr(HarvestAdmin, "progress_buttons", ["pressed"])
     log_in("outsider")
 
-    assert client.post(f"{LIST}7/progress/pressed/").status_code == 403
+    assert client.post(f"{LIST}7/progress/look/").status_code == 403
 
 
 class Plain:
