@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from copy import deepcopy
 from typing import Any
+from weakref import WeakSet
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import load_backend
 
 from progress_widget.models import is_on_sqlite
@@ -26,6 +29,17 @@ TIME_OUTS: dict[str, dict[str, Any]] = {
     },
 }
 
+_own: WeakSet[BaseDatabaseWrapper] = WeakSet()
+
+_kept: list[list[BaseDatabaseWrapper]] = []
+"""What a forked child keeps for ever, and nobody else.
+
+Were a connection of its parent's collected there, MySQL's client would take leave of the server,
+which then would close it on the parent.
+"""
+
+os.register_at_fork(before=lambda: _kept.append(list(_own)), after_in_parent=_kept.pop)
+
 
 def use_own_connections() -> None:
     """Give this thread connections that hang for SECONDS at most, and that come from no pool.
@@ -43,6 +57,7 @@ def use_own_connections() -> None:
             for name, value in TIME_OUTS.get(base.__module__.removesuffix(".base"), {}).items():
                 options.setdefault(name, value)
         connections[alias] = wrapper(settings, alias)
+        _own.add(connections[alias])
 
 
 def may_linger() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import warnings
@@ -980,6 +981,17 @@ def test_nobody_forks_while_a_connection_to_sqlite_is_open(background, monkeypat
         assert holds_in_a_forked_child(lambda: are_closed(found))
 
     report.is_live = False
+
+
+def test_forked_child_that_collects_garbage_leaves_the_connection_open(background):
+    report = started()
+
+    assert holds_in_a_forked_child(lambda: gc.collect() >= 0)
+
+    report.reached = (5, 0)
+    flush(report)
+    report.is_live = False
+    assert progress_of("kelp") == 5
 
 
 def test_many_threads_that_open_and_close_bars_lose_nothing(background):
