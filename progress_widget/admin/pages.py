@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import flatten_fieldsets, quote
 from django.contrib.auth import get_user_model
-from django.db import router
+from django.db import connections, router
 from django.db.models import Model, Prefetch
 from django.forms import Media
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
@@ -60,6 +62,16 @@ class TaskPages(ProgressAdminMixin):
         owners = users._base_manager.using(router.db_for_read(users))
         rows = super().get_queryset(request).using(router.db_for_write(TaskProgress))
         return rows.prefetch_related(Prefetch("owner", owners)).annotate(now=NOW)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Leave out the links to dates where the database can't tell the days of the time zone.
+
+        MySQL can't before its zones are loaded: to draw the links, Django would raise.
+        """
+        changelist: Any = super().get_changelist_instance(request)
+        if not _knows_the_zone(changelist.queryset.db):
+            changelist.date_hierarchy = None
+        return changelist
 
     def get_progress_rows(self, request: HttpRequest | None, objects: Sequence[Model]) -> Rows:
         return {obj.pk: obj for obj in objects if isinstance(obj, TaskProgress)}
@@ -143,6 +155,12 @@ class TaskPages(ProgressAdminMixin):
     @admin.display(description=_("started"), ordering="created_at")
     def started(self, obj: TaskProgress) -> str:
         return cells.times_of(obj)
+
+
+def _knows_the_zone(alias: str) -> bool:
+    connection = connections[alias]
+    is_its_own = timezone.get_current_timezone_name() == connection.timezone_name
+    return not settings.USE_TZ or is_its_own or connection.features.has_zoneinfo_database
 
 
 def _is_popup(request: HttpRequest) -> bool:

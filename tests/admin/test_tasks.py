@@ -219,6 +219,23 @@ def test_times_are_as_the_project_has_them(admin_client, row, settings):
     assert time["datetime"] == "2026-05-04T12:00:00"
 
 
+@pytest.mark.parametrize(
+    ("time_zone", "use_tz", "has_links"),
+    [("UTC", True, True), ("Asia/Tokyo", True, False), ("Asia/Tokyo", False, True)],
+)
+def test_list_outlives_a_database_that_knows_no_time_zones(
+    admin_client, row, settings, monkeypatch, time_zone, use_tz, has_links
+):
+    """So is MySQL until somebody loads them."""
+    settings.USE_TZ, settings.TIME_ZONE = use_tz, time_zone
+    monkeypatch.setattr(connection.features, "has_zoneinfo_database", False)
+    rows.create(task_id="kelp-2", created_at=timezone.now() - timedelta(days=1))
+
+    page = soup(admin_client.get(LIST))
+
+    assert bool(page.select(".toplinks a")) == has_links
+
+
 def test_list_says_how_long_a_task_took_once_it_has_ended(admin_client, row, ended):
     begun = timezone.now()
     rows.update(started_at=begun)
