@@ -95,6 +95,14 @@ def test_link_leads_to_a_file(document, target):
         assert anchor in slugs
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_nothing_is_said_twice(document):
+    paragraphs = BLOCK.sub("", document.read_text()).split("\n\n")
+    long = [one for one in paragraphs if len(one) > 80]
+
+    assert len(long) == len(set(long))
+
+
 def test_readme_can_be_read_on_the_page_of_an_index():
     assert [one for one in LINK.findall((ROOT / "README.md").read_text()) if "://" not in one] == []
 
