@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
-from django_htmx.http import trigger_client_event
+from django_htmx.http import HttpResponseClientRefresh, trigger_client_event
 
 from kelp import tasks
 from kelp.fates import BY_SLUG, FATES
@@ -41,10 +41,13 @@ def task(request: HttpRequest, task_id: UUID) -> HttpResponse:
 
 def several(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
+        is_new = not request.user.is_authenticated
         work = tasks.dry_kelp.s(items=40, seconds=30)
         start_task(work, owner=visitor(request), label="Dry 40 leaves")
         if not request.htmx:
             return redirect("kelp:several")
+        if is_new:  # the page of somebody who was nobody has no tray
+            return HttpResponseClientRefresh()
     if not TaskProgress.objects.filter(task_id=FINISHED).exists():
         ProgressBar(FINISHED, total=250, step="Drying kelp…").finalize()
     bars = {
