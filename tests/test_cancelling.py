@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import timedelta
 
 import pytest
 from bs4 import BeautifulSoup
@@ -11,6 +12,7 @@ from django.contrib.auth.models import Permission
 from django.db import DatabaseError
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from progress_widget.models import State, TaskProgress
 from progress_widget.reading import rendering, stopping
@@ -219,6 +221,16 @@ def test_task_is_asked_to_stop_and_the_bar_says_so(visit, row, otter, told, bar_
     assert bar["id"] == visited.page.select_one("[data-state]")["id"]
     assert bar["hx-get"]
     assert STOPPING in bar.text
+
+
+def test_task_that_is_silent_is_asked_to_stop_and_the_bar_says_so(visit, row, otter, told, bar_in):
+    rows.update(updated_at=timezone.now() - timedelta(hours=1))
+    page = visit(otter)
+
+    answer = page.sends()
+
+    assert page.page.select_one("[data-state]")["data-state"] == "stalled"
+    assert bar_in(answer)["data-state"] == "cancelling"
 
 
 def test_screen_reader_hears_that_it_stops(visit, row, otter, told):

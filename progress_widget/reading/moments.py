@@ -50,13 +50,15 @@ def is_stalled(row: TaskProgress, moment: Moment) -> bool:
     """Whether nothing has been heard for long of what should go on.
 
     How long, that depends on whether the row is kept alive: a task's own bar gives signs of life
-    while it runs, if it is written in the background.
+    while it runs, if it is written in the background. Whoever asks a silent task to stop sees at
+    first that it is asked; the task has as long again to answer.
     """
     if moment.now is None or row.state not in (State.RUNNING, State.RETRYING) or row.is_finished:
         return False
     is_kept_alive = row.state == State.RUNNING and row.attempt > 0 and moment.has_heartbeat
     patience = moment.patience if is_kept_alive else moment.long_patience
-    return moment.now - row.updated_at > patience
+    since = max(row.updated_at, row.cancel_asked_at or row.updated_at)
+    return moment.now - since > patience
 
 
 def is_worth_asking(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
