@@ -30,6 +30,12 @@ def test_missing_urls_are_told_at_start_with_the_line_to_add(no_urls):
     assert 'include("progress_widget.urls")' in found[0].hint
 
 
+def test_project_without_pages_needs_no_urls(settings):
+    del settings.ROOT_URLCONF
+
+    assert check_urls(None) == []
+
+
 def test_included_urls_are_fine():
     assert check_urls(None) == []
 
