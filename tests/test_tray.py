@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db import Error
 from django.middleware.csrf import CsrfViewMiddleware
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
 
 from progress_widget.models import State, TaskProgress
 from progress_widget.reading import tickets, trays
@@ -161,6 +162,20 @@ def test_link_leads_to_the_result_or_is_not_there(page, row_of, link, shown):
 
     assert [one["href"] for one in html.select("li a")] == shown
     assert names(html, "li a") == ["Open Kelp harvest"] * len(shown)
+
+
+@pytest.mark.parametrize(
+    ("is_asked", "minutes", "is_stuck"),
+    [(True, 10, True), (True, 0, False), (False, 10, False)],
+)
+def test_cancelled_task_that_is_silent_is_marked(page, row_of, is_asked, minutes, is_stuck):
+    now = timezone.now()
+    heard_of = now - timedelta(minutes=minutes)
+    row_of(updated_at=heard_of, cancel_asked_at=now if is_asked else None)
+
+    [item] = page().select("li")
+
+    assert ("progress-tray__item--stuck" in item["class"]) == is_stuck
 
 
 def test_labels_are_escaped(page, row_of):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 
+from progress_widget.conf import conf
 from progress_widget.links import safe_link
 from progress_widget.models import TaskProgress
 from progress_widget.reading import rendering, tickets
@@ -88,9 +90,20 @@ def _item(request: HttpRequest, row: TaskProgress, tray: Ticket) -> dict[str, An
         "bar": rendering.progressbar(row, request=request, cancel=True),
         "label": row.label,
         "is_finished": row.is_finished,
+        "is_stuck": _is_stuck(row),
         "link": safe_link(row.link),
         "dismiss_url": reverse("progress_widget:dismiss", kwargs={"token": tickets.sign(ticket)}),
     }
+
+
+def _is_stuck(row: TaskProgress) -> bool:
+    """Whether a task that is cancelled may be dismissed.
+
+    Its bar does not tell: it says no more than "Cancelling", for ever if no worker takes the task.
+    """
+    if row.cancel_asked_at is None or row.now is None:
+        return False
+    return row.now - row.updated_at > timedelta(seconds=conf.stalled_after)
 
 
 def _ticket(*, template: str, task_id: str = "", user: str = "") -> Ticket:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 from playwright.sync_api import Locator, expect
 
 from progress_widget.models import State, TaskProgress
@@ -301,3 +303,17 @@ def test_axe_finds_nothing_in_the_tray(
         sums["axe"] += len(found["violations"])
         assert told(found["violations"]) == [], look
         assert told(found["incomplete"]) == [], look
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.RUNNING])
+def test_task_that_nobody_hears_of_can_be_dismissed_once_it_is_cancelled(
+    visitor: Visitor, start: Callable[..., TaskProgress], state: State
+) -> None:
+    ago = timezone.now() - timedelta(minutes=11)
+    start(state=state, created_at=ago, updated_at=ago, cancel_asked_at=timezone.now())
+    visitor.opens(TRAY)
+    visitor.sees(state="cancelling", within=WITHIN)
+
+    button(visitor).click()
+
+    expect(box(visitor)).to_have_count(0)
