@@ -356,6 +356,15 @@ def test_translations_fill_in_the_same_values(path):
     assert differing == []
 
 
+@pytest.mark.parametrize(("language", "name"), [("de", "Betreiber"), ("ar", "القائمين")])
+def test_administrators_go_by_one_name(language, name):
+    found = entries(catalog_of(language))
+    sentences = [entry.msgstr for entry in found[1:] if "administrators" in entry.msgid]
+
+    assert len(sentences) > 4
+    assert [sentence for sentence in sentences if name not in sentence] == []
+
+
 @each_catalog
 def test_compiled_catalog_says_what_its_source_says(path):
     with path.with_suffix(".mo").open("rb") as file:
