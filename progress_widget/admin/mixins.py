@@ -55,7 +55,10 @@ class ProgressAdminMixin(Base):
     """Whether the user's own tasks are shown above the list, and on an object's page."""
 
     progress_htmx: int | bool | None = None
-    """The version of htmx to load, or False; None means 2, but False in Unfold, which has one."""
+    """The version of htmx to load, or False.
+
+    None means 2, but False in Unfold, which has one, and where django_htmx is not installed.
+    """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -101,7 +104,8 @@ class ProgressAdminMixin(Base):
     def media(self) -> Media:
         htmx = self.progress_htmx
         if htmx is None:
-            htmx = False if apps.is_installed("unfold") else 2
+            has_own = apps.is_installed("unfold") or not apps.is_installed("django_htmx")
+            htmx = False if has_own else 2
         scripts = [f"django_htmx/htmx-{2 if htmx is True else htmx}.min.js"] if htmx else []
         return super().media + Media(
             css={"all": [media.STYLESHEET, media.TRAY_STYLESHEET, STYLESHEET]},

@@ -93,7 +93,16 @@ def test_page_loads_the_htmx_that_it_is_told_to(visit, log_in, monkeypatch, htmx
 
 def test_theme_that_has_htmx_gets_no_second_one(visit, log_in, monkeypatch):
     log_in("superuser")
-    monkeypatch.setattr("django.apps.apps.is_installed", lambda name: name == "unfold")
+    installed = {"unfold", "django_htmx"}
+    monkeypatch.setattr("django.apps.apps.is_installed", installed.__contains__)
+
+    assert [name for name in files(visit(LIST)) if "htmx" in name] == []
+
+
+def test_project_without_django_htmx_gets_no_file_that_is_not_there(visit, log_in, monkeypatch):
+    """Storages with a manifest would raise, and so would the page."""
+    log_in("superuser")
+    monkeypatch.setattr("django.apps.apps.is_installed", {"tests"}.__contains__)
 
     assert [name for name in files(visit(LIST)) if "htmx" in name] == []
 
