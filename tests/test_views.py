@@ -10,12 +10,15 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core import signing
 from django.db import OperationalError, connection
+from django.template import TemplateDoesNotExist
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.cache import has_vary_header
 
 from progress_widget.models import State, TaskProgress
+from progress_widget.reading import tickets
+from progress_widget.reading.tickets import Ticket
 
 pytestmark = pytest.mark.django_db
 rows = TaskProgress.objects
@@ -1182,3 +1185,19 @@ def test_many_bars_are_announced_by_how_many_still_run(crop, together):
 
     assert region_in(moved) == ""
     assert region_in(together(*bars, size=30, live=22)) == "18 still running"
+
+
+def test_bar_whose_template_is_gone_goes_on_by_that_of_the_package(poll, bar_in, row):
+    """A page may be older than what has been deployed since."""
+    token = tickets.sign(Ticket(task_id="kelp", template="tests/removed.html"))
+    url = reverse("progress_widget:poll", kwargs={"token": token})
+
+    bar = bar_in(poll({"hx-get": f"{url}?k=p0123ab&v="}))
+
+    assert (bar["id"], bar["data-percent"]) == ("p0123ab", "50.0")
+    assert bar.has_attr("hx-get")
+
+
+def test_page_that_names_no_template_there_is_tells_its_author(draw, row):
+    with pytest.raises(TemplateDoesNotExist, match="tests/removed"):
+        draw("{% progressbar 'kelp' template='tests/removed.html' %}")

@@ -219,7 +219,13 @@ def render(
             "question": gettext(QUESTION),
             "confirm": gettext(CONFIRM),
         }
-    return from_template(template or TEMPLATE, context)
+    try:
+        return from_template(template or TEMPLATE, context)
+    except TemplateDoesNotExist:
+        if on_page:
+            raise
+        # The page is older than what has been deployed since, and would ask in vain at each poll.
+        return from_template(TEMPLATE, context)
 
 
 def from_template(name: str, context: dict[str, Any]) -> SafeString:
