@@ -6,11 +6,17 @@ import inspect
 import re
 import textwrap
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.management.base import CommandParser
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.template import engines
+from django.urls import path
+from django.views.decorators.http import require_POST
 
 from progress_widget import checks
 from progress_widget.bars import ProgressBar
@@ -204,3 +210,36 @@ def test_reference_names_each_option_of_the_purge():
 
     assert options == {"--days", "--dry-run"}
     assert {option for option in options if f"`{option}`" not in REFERENCE} == set()
+
+
+@pytest.mark.django_db
+def test_page_of_the_readme_can_be_loaded_again(client, settings, django_user_model):
+    """As those do who have no JavaScript: by "Refresh", and after "Cancel"."""
+    settings.ROOT_URLCONF = ModuleType("urls_of_the_readme")
+    readme = (ROOT / "README.md").read_text()
+    [views] = [found[3] for found in BLOCK.finditer(readme) if "def start(" in found[3]]
+    known = {
+        "__name__": "kelp.views",
+        "start_task": lambda task, *args, **known: TaskProgress.objects.create(
+            task_id=str(uuid4()), **known
+        ),
+        "render": lambda request, name, context: HttpResponse(context["row"].label),
+        "redirect": redirect,
+        "get_object_or_404": get_object_or_404,
+        "require_POST": require_POST,
+        "TaskProgress": TaskProgress,
+        "dry_kelp": None,
+        "leaves": [],
+    }
+    exec(views, known)
+    settings.ROOT_URLCONF.urlpatterns = [
+        path(f"{name}/<task_id>/" if name != "start" else "start/", known[name], name=name)
+        for name in re.findall(r"^def (\w+)", views, re.M)
+    ]
+    client.force_login(django_user_model.objects.create_user("otter"))
+
+    page = client.post("/start/", follow=True)
+    again = client.get(page.request["PATH_INFO"])
+
+    assert page.content == again.content == b"Kelp harvest"
+    assert TaskProgress.objects.count() == 1
