@@ -34,8 +34,11 @@ class Lookups(models.QuerySet["TaskProgress"]):
     """Which rows there are."""
 
     def owned_by(self, user: Any) -> Self:
-        """Return the rows that were started for a user; None and an anonymous one have none."""
-        if user is None or not user.is_authenticated:
+        """Return the rows that were started for a user; None and an anonymous one have none.
+
+        Nor has one without a key, or it would have those that nobody owns.
+        """
+        if user is None or not user.is_authenticated or user.pk is None:
             return self.none()
         return self.filter(owner_id=user.pk)
 

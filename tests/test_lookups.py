@@ -40,7 +40,7 @@ def test_rows_of_a_user_are_those_started_for_it(otter):
     assert list(rows.owned_by(otter)) == [own]
 
 
-@pytest.mark.parametrize("nobody", [None, AnonymousUser()])
+@pytest.mark.parametrize("nobody", [None, AnonymousUser(), User()])
 def test_nobody_owns_no_row_and_costs_no_query(nobody, django_assert_num_queries):
     make()
 
