@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from urllib.parse import parse_qs, urlsplit
 
@@ -42,6 +43,14 @@ HANDED_DOWN = {
     "hx-validate": "true",
     "hx-vals": '{"secret": "sesame"}',
 }
+COUNT_TRANSITIONS = """
+window.transitions = 0;
+const start = document.startViewTransition;
+document.startViewTransition = (...given) => {
+  transitions += 1;
+  return start.apply(document, given);
+};
+"""
 # In htmx 2, this one switches htmx off: see below.
 HANDED_DOWN_4 = HANDED_DOWN | {"hx-disable": "#login input"}
 IMPLICITLY = """<meta name="htmx-config" content='{"implicitInheritance": true}'>"""
@@ -251,6 +260,22 @@ def assert_bars_are_unmoved(
     assert {tuple(parse_qs(query)) for query in queries} == {("k", "v")}
     assert not any("sesame" in url for url in urls)
     assert {poll.method for poll in visitor.polls} <= {"GET", "POST"}
+
+
+@ONE_AND_MANY
+def test_page_whose_htmx_uses_view_transitions_has_none_for_a_bar(
+    visitor: Visitor, body: str
+) -> None:
+    config = {"globalViewTransitions": True, "transitions": True, "includeIndicatorStyles": False}
+    visitor.page.add_init_script(COUNT_TRANSITIONS)
+    bar = ProgressBar("kelp", total=10)
+    visitor.opens(body, head=f"<meta name='htmx-config' content='{json.dumps(config)}'>")
+
+    for progress in (4, 8):
+        bar.update(progress=progress)
+        expect(visitor.bar.first).to_have_attribute("data-percent", f"{progress}0.0")
+
+    assert visitor.page.evaluate("transitions") == 0
 
 
 def assert_error_replaces_the_bar(
