@@ -84,7 +84,7 @@ def _publish(row: TaskProgress, work: grouping.GroupWork) -> None:
     published: set[str] = set()
     try:
         grouping.publish_group(work, published)
-    except Exception:  # whatever a broker's client raises
+    except Exception as error:  # whatever a broker's client raises
         if queues.is_eager():  # it is a task's own
             raise
         logger.exception("Group %s, %s, could not be published", row.task_name, row.task_id)
@@ -93,6 +93,8 @@ def _publish(row: TaskProgress, work: grouping.GroupWork) -> None:
             mark_unpublished(row)
         else:
             _count_unpublished(row, missing)
+        if isinstance(error, queues.INTERRUPTIONS):  # it is that of the task which starts them
+            raise
     else:
         if queues.is_eager():
             row.refresh_from_db()

@@ -115,11 +115,13 @@ def _reference_of(thing: models.Model) -> tuple[int, str]:
 def _publish(row: TaskProgress, work: Any) -> None:
     try:
         queues.publish(work, row.task_id)
-    except Exception:  # whatever a broker's client raises
+    except Exception as error:  # whatever a broker's client raises
         if queues.is_eager():  # it is the task's own
             raise
         logger.exception("Task %s, %s, could not be published", row.task_name, row.task_id)
         mark_unpublished(row)
+        if isinstance(error, queues.INTERRUPTIONS):  # it is that of the task which starts this one
+            raise
     else:
         if queues.is_eager():
             with suppress(TaskProgress.DoesNotExist):  # the task has deleted it

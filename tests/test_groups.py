@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from celery import Celery, chain, chord, group, shared_task, signals
 from celery.app.task import Context
-from celery.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 from django.contrib.auth.models import AnonymousUser, Group, User
 from django.db import connection, transaction
 from django.utils import timezone
@@ -559,6 +559,17 @@ def test_what_could_not_be_published_counts_as_failed_and_the_rest_goes_on(break
 
     assert (row.failed, before) == (2, ("running", 2, 2, ""))
     assert said() == ("failed", 3, 2, PARTLY)
+
+
+def test_soft_time_limit_of_the_task_that_starts_a_group_reaches_it(monkeypatch):
+    def interrupt(work: grouping.GroupWork, published: set[str]) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(groups.grouping, "publish_group", interrupt)
+    with pytest.raises(SoftTimeLimitExceeded):
+        start_group([dry.s(1), dry.s(2)])
+
+    assert said()[0] == State.FAILED
 
 
 def test_group_whose_rest_could_not_be_published_may_be_over(monkeypatch, told, caplog):

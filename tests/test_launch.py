@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from celery import Celery, chain, shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import AnonymousUser, Group, User
 from django.db import Error, transaction
 
@@ -247,6 +248,18 @@ def test_what_no_message_can_hold_fails_as_well(caplog):
 
     assert rows.get().state == row.state == State.FAILED
     assert "could not be published" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_soft_time_limit_of_the_task_that_starts_another_reaches_it(monkeypatch):
+    def interrupt(work, task_id):
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(launch.queues, "publish", interrupt)
+    with pytest.raises(SoftTimeLimitExceeded):
+        start_task(dry, 7)
+
+    assert rows.get().state == State.FAILED
 
 
 @pytest.mark.django_db(transaction=True)

@@ -96,9 +96,12 @@ def on_postrun(
             end_from_outside(task_id, outcome, last=last, later=PRECEDENCE)
     if beginning is not None and beginning.is_to_begin and beginning.outcome is None:
         beginning.is_fenced = True  # another run may have begun by now
-    # Once, and after the outcome has been recorded: if a soft time limit, or whatever it is, breaks
-    # off the waiting, the thread writes it all the same.
-    flush(*reports)
+    # After the outcome has been recorded: if anything but a soft time limit breaks off the waiting,
+    # the thread writes it all the same.
+    try:
+        flush(*reports)
+    except queues.INTERRUPTIONS:  # which the task has outrun
+        flush(*reports)
     hand_over(reports)
 
 

@@ -8,6 +8,7 @@ begin_run = celery.begin_run
 end_run = celery.end_run
 current_run = celery.current_run
 result = celery.result
+INTERRUPTIONS = celery.INTERRUPTIONS
 
 # For whoever starts a task.
 work_of = celery.work_of

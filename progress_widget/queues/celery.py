@@ -12,6 +12,7 @@ from celery import Task, current_app, states
 from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
 from celery.canvas import Signature
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.result import AsyncResult
 
 from progress_widget.states import State
@@ -21,6 +22,9 @@ BACKEND_STATES = {
     states.FAILURE: State.FAILED,
     states.REVOKED: State.CANCELLED,
 }
+
+INTERRUPTIONS = (SoftTimeLimitExceeded,)
+"""What breaks into a task, whatever it is doing: always the task's own, and raised only once."""
 
 HEADER = "progress_widget"
 """In the message of a task whose row was made before it was published."""

@@ -16,6 +16,7 @@ from functools import lru_cache
 from time import monotonic
 from typing import Any
 
+from progress_widget import queues
 from progress_widget.conf import conf
 from progress_widget.models import has_heartbeat
 from progress_widget.writing.background import writer
@@ -127,6 +128,8 @@ def _look(report: Report) -> None:
     try:
         with report.context():
             look(report)
+    except queues.INTERRUPTIONS:
+        raise
     except Exception:  # whatever the database, its driver or a router raises
         log_failure(report)
 
@@ -141,6 +144,8 @@ def _write_inline(report: Report) -> None:
             report.wants_write = False
             with report.context():
                 save(report)
+        except queues.INTERRUPTIONS:  # the task's, not ours to log; what was reported stays pending
+            raise
         except Exception:  # whatever the database, its driver or a router raises
             log_failure(report)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from progress_widget import queues
@@ -38,7 +39,7 @@ def begin_run(run: Any, *, is_first: bool) -> Report:
         report.is_live = True
         writer.watch(report, rest=conf.write_interval if is_first else 0.0)
     else:
-        flush(report)
+        _note_inline(report)
     return report
 
 
@@ -52,8 +53,14 @@ def begin_member(run: Any, group: str) -> Report:
     if in_background:
         writer.watch(report, rest=conf.write_interval)
     else:
-        flush(report)
+        _note_inline(report)
     return report
+
+
+def _note_inline(report: Report) -> None:
+    # From where a run begins, no interruption reaches the task; the report has to, for its end.
+    with suppress(*queues.INTERRUPTIONS):
+        flush(report)
 
 
 def beginning_of(task_id: str, run: Any) -> Report | None:

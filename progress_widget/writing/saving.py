@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 from django.db import IntegrityError, connections, router, transaction
 
+from progress_widget import queues
 from progress_widget.clock import NOW
 from progress_widget.models import GroupMember, TaskProgress
 from progress_widget.rows import TaskProgressQuerySet
@@ -94,6 +95,8 @@ def read(report: Report) -> TaskProgress | None:
         with _writing(report, locks=False):
             row = TaskProgress.objects.for_tasks([report.task_id])[report.task_id]
             return None if row.pk is None else row
+    except queues.INTERRUPTIONS:
+        raise
     except Exception:  # whatever the database, its driver or a router raises
         log_failure(report)
         return None

@@ -24,6 +24,7 @@ from progress_widget.lifecycle import celery
 from progress_widget.models import State, TaskProgress
 from progress_widget.queues.celery import HEADER
 from progress_widget.texts import EXPIRED, LOST, REVOKED, TIMED_OUT, UNREGISTERED
+from progress_widget.writing import flushing
 from progress_widget.writing.background import writer
 from progress_widget.writing.reports import Report
 from tests.celery import app
@@ -399,6 +400,29 @@ def test_revoked_task_is_cancelled_whichever_signal_comes_first(main_process, fi
     main_process()
 
     assert rows.get().state == State.CANCELLED
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_end_is_written_though_a_soft_time_limit_falls_into_what_celery_calls(
+    run, monkeypatch, turn
+):
+    rows.create(task_id="kelp", state=State.WAITING)
+    save, turns = flushing.save, []
+
+    def interrupt(report):
+        turns.append(report)
+        if len(turns) == turn:
+            raise SoftTimeLimitExceeded
+        save(report)
+
+    def nothing(self):
+        """Make no bar."""
+
+    monkeypatch.setattr(flushing, "save", interrupt)
+
+    run(nothing, apply={"headers": {HEADER: True}})
+
+    assert (rows.get().state, rows.get().attempt) == (State.SUCCEEDED, 1)
 
 
 # What Celery says about the end of a run.

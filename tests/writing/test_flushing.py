@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import OperationalError
 
@@ -157,3 +158,39 @@ def test_bar_that_cannot_be_looked_for_is_a_handle_on_whichever_there_is(monkeyp
     bar.advance(3)
 
     assert rows.get().progress == 3
+
+
+@pytest.mark.parametrize(
+    ("function", "report"),
+    [
+        ("save", lambda bar: bar.update(progress=2)),
+        ("save", lambda bar: bar.finalize()),
+        ("look", lambda bar: bar.is_cancelled),
+    ],
+)
+def test_soft_time_limit_that_falls_into_a_write_reaches_the_task(monkeypatch, function, report):
+    bar = ProgressBar("kelp", total=10)
+    write = getattr(flushing, function)
+
+    def interrupt(*args):
+        monkeypatch.setattr(flushing, function, write)
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(flushing, function, interrupt)
+    with pytest.raises(SoftTimeLimitExceeded):
+        report(bar)
+    bar.update(progress=7)
+
+    assert rows.get().progress >= 7
+
+
+def test_soft_time_limit_that_falls_into_a_read_reaches_the_task(monkeypatch):
+    bar = ProgressBar("kelp", dynamic=True)
+
+    def interrupt(task_ids):
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(rows, "for_tasks", interrupt)
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        bar.progress  # noqa: B018  # it queries
