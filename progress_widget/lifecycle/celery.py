@@ -155,12 +155,18 @@ def on_failure(sender: Any, task_id: str, exception: object, **signal: object) -
     if current_task:
         return
     is_late = isinstance(exception, TimeLimitExceeded) and getattr(sender, "acks_late", False)
-    if is_late and not sender.acks_on_failure_or_timeout:
+    if is_late and not acks_on_timeout(sender):
         outcome = Outcome(State.RETRYING, overrule=True)
     else:
         outcome = Outcome(State.FAILED, reason_of(exception), overrule=True)
     end_from_outside(task_id, outcome)
     count_from_outside(task_id, outcome)
+
+
+def acks_on_timeout(task: Any) -> bool:
+    """Whether a late message is acknowledged once its task is over its hard time limit."""
+    # The first has been there since Celery 5.7, and there the other counts only where it is unset.
+    return bool(getattr(task, "acks_on_timeout", task.acks_on_failure_or_timeout))
 
 
 def on_revoked(request: Any, expired: bool, **signal: object) -> None:

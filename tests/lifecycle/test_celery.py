@@ -557,11 +557,17 @@ def test_retry_may_be_put_off_to_a_moment():
 
 
 @pytest.mark.parametrize(
-    ("acks_late", "acks_on_failure", "state"),
-    [(True, False, State.RETRYING), (True, True, State.FAILED), (False, False, State.FAILED)],
+    ("acks_late", "acks", "state"),
+    [
+        (True, {"acks_on_failure_or_timeout": False}, State.RETRYING),
+        (True, {"acks_on_failure_or_timeout": True}, State.FAILED),
+        (False, {"acks_on_failure_or_timeout": False}, State.FAILED),
+        (True, {"acks_on_timeout": False}, State.RETRYING),
+        (True, {"acks_on_failure_or_timeout": False, "acks_on_timeout": True}, State.FAILED),
+    ],
 )
 def test_time_limit_is_final_unless_the_task_is_delivered_again(
-    main_process, acks_late, acks_on_failure, state
+    main_process, acks_late, acks, state
 ):
     rows.create(task_id="kelp", attempt=1)
 
@@ -573,7 +579,7 @@ def test_time_limit_is_final_unless_the_task_is_delivered_again(
         name="tests.limited",
         shared=False,
         acks_late=acks_late,
-        acks_on_failure_or_timeout=acks_on_failure,
+        **acks,
     )
 
     signals.task_failure.send(sender=task, task_id="kelp", exception=TimeLimitExceeded(1))
