@@ -7,11 +7,12 @@ that the task has locked must not keep the worker from killing the task.
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from typing import Any
 
 from celery import current_task, signals, states
-from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
+from celery.exceptions import Retry, SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 
 from progress_widget import queues
 from progress_widget.exceptions import Cancelled
@@ -71,6 +72,8 @@ def on_postrun(
     """
     request = sender.request
     queues.end_run(request)
+    if state is None and not request.is_eager:
+        state, retval = unnoted_end()
     reports = reports_of(request)
     own = [report for report in reports if report.task_id == task_id]
     beginning = getattr(request, "progress_beginning", None)
@@ -108,6 +111,26 @@ def on_postrun(
 def is_rerun(request: Any) -> bool:
     """Whether the task has been run before: retried, or delivered again."""
     return bool(request.retries or (request.delivery_info or {}).get("redelivered"))
+
+
+def unnoted_end() -> tuple[str | None, object]:
+    """Return how a run ended that Celery could not note, as where its result backend is away.
+
+    What went wrong there is on its way now, and has for its context what the task has raised.
+
+    Returns:
+        The state, or None if the run was broken off, as by SystemExit; and what was raised.
+    """
+    error = sys.exc_info()[1]
+    if not isinstance(error, Exception):
+        return None, None
+    raised: list[BaseException] = []
+    while error is not None and error not in raised:
+        raised.append(error)
+        error = error.__context__
+    telling = (Retry, Cancelled, SoftTimeLimitExceeded)
+    found = next((one for one in raised if isinstance(one, telling)), raised[0])
+    return states.RETRY if isinstance(found, Retry) else states.FAILURE, found
 
 
 def outcome_of(task: Any, retval: object, state: str | None) -> Outcome | None:

@@ -589,6 +589,37 @@ def test_time_limit_is_final_unless_the_task_is_delivered_again(
     app.tasks.pop("tests.limited")
 
 
+@pytest.mark.parametrize(
+    ("raised", "end"),
+    [
+        (ValueError("password=hunter2"), (State.FAILED, "")),
+        (SoftTimeLimitExceeded(), (State.FAILED, TIMED_OUT)),
+        (Cancelled(), (State.CANCELLED, REVOKED)),
+        (Retry(when=60), (State.RETRYING, "")),
+    ],
+)
+def test_end_is_known_though_celery_could_not_store_it(run, raised, end):
+    def dry(self):
+        ProgressBar(self.request.id, total=10).update(progress=5)
+        self.request.is_eager = False
+        try:
+            raise raised
+        except Exception:
+            try:
+                raise OSError("no result backend")  # as Celery does
+            finally:
+                signals.task_postrun.send(
+                    self, task_id="kelp", task=self, args=(), kwargs={}, retval=None, state=None
+                )
+                seen.append(rows.get())
+                rows.all().delete()  # so that what eager mode says about the end finds nothing
+
+    seen: list[TaskProgress] = []
+    run(dry, acks_late=True)
+
+    assert (seen[0].state, seen[0].message) == end
+
+
 # Where a bar is opened.
 
 

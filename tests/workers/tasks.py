@@ -67,6 +67,12 @@ def raise_exception(self):
     raise ValueError("password=hunter2")
 
 
+@shared_task(bind=True, acks_late=True)
+def raise_exception_late(self):
+    ProgressBar(self.request.id, total=4, step=STEP).update(progress=2)
+    raise ValueError("password=hunter2")
+
+
 @shared_task(bind=True)
 def finalize_then_raise(self):
     ProgressBar(self.request.id, total=4, step=STEP).finalize()

@@ -77,6 +77,19 @@ def test_exception_after_finalize_has_the_last_word(worker: Worker, seen: SeenFu
     seen("exception after finalize", page)
 
 
+def test_page_ends_as_the_task_does_though_its_result_can_not_be_stored(
+    start_worker: StartWorker, tmp_path: Path
+) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    worker = start_worker(concurrency=1, env={"PROGRESS_TEST_RESULTS": f"file://{folder}"})
+    folder.rmdir()
+
+    page = worker.page("raise_exception_late")
+
+    ends_as(page, "failed", "50.0")
+
+
 @pytest.mark.parametrize("task", ["open_in_called_task", "open_in_thread"])
 def test_bar_belongs_to_its_run_wherever_it_is_opened(
     worker: Worker, gate: Path, task: str, seen: SeenFunction
