@@ -11,6 +11,7 @@ import sys
 from datetime import datetime
 from typing import Any
 
+from billiard import current_process
 from celery import current_task, signals, states
 from celery.exceptions import Retry, SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 
@@ -146,10 +147,19 @@ def outcome_of(task: Any, retval: object, state: str | None) -> Outcome | None:
         return Outcome(State.CANCELLED, REVOKED, overrule=True)
     if state == states.RETRY:
         return Outcome(State.RETRYING, overrule=True, after=seconds_until(retval))
+    if state is None and is_retried_when_lost(task):
+        return Outcome(State.RETRYING, overrule=True, after=task.default_retry_delay)
     redelivered = getattr(retval, "requeue", task.acks_late) and not task.request.is_eager
     if state != states.FAILURE and redelivered:
         return Outcome(State.RETRYING, overrule=True)
     return Outcome(State.FAILED, reason_of(retval), overrule=True)
+
+
+def is_retried_when_lost(task: Any) -> bool:
+    """Whether Celery, since 5.7, runs a task again that takes the process of its pool with it."""
+    if not (getattr(task, "retry_on_worker_lost", False) and current_process().daemon):
+        return False
+    return task.max_retries is None or task.request.retries < task.max_retries
 
 
 def seconds_until(retry: object) -> float:

@@ -620,6 +620,30 @@ def test_end_is_known_though_celery_could_not_store_it(run, raised, end):
     assert (seen[0].state, seen[0].message) == end
 
 
+@pytest.mark.parametrize(
+    ("options", "is_in_pool", "state"),
+    [
+        ({"retry_on_worker_lost": True}, True, State.RETRYING),
+        ({"retry_on_worker_lost": True, "max_retries": None}, True, State.RETRYING),
+        ({"retry_on_worker_lost": True, "max_retries": 0}, True, State.FAILED),
+        ({"retry_on_worker_lost": True}, False, State.FAILED),
+        ({}, True, State.FAILED),
+    ],
+)
+def test_task_that_takes_its_process_with_it_may_be_retried(
+    run, monkeypatch, options, is_in_pool, state
+):
+    monkeypatch.setattr(celery, "current_process", lambda: SimpleNamespace(daemon=is_in_pool))
+    outcomes = []
+
+    def dry(self):
+        outcomes.append(celery.outcome_of(self, None, None))
+
+    run(dry, **options)
+
+    assert outcomes[0].state == state
+
+
 # Where a bar is opened.
 
 

@@ -226,6 +226,13 @@ def exit_process(self):
     sys.exit(1)
 
 
+@shared_task(bind=True, retry_on_worker_lost=True, default_retry_delay=4)
+def exit_process_the_first_time(self):
+    ProgressBar(self.request.id, total=4, step=STEP).update(progress=2)
+    if self.request.retries == 0:
+        sys.exit(1)
+
+
 @shared_task(bind=True)
 def work_in_transaction(self, path):
     with transaction.atomic():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import celery
 import pytest
 from django.utils import timezone
 
@@ -88,6 +89,16 @@ def test_page_ends_as_the_task_does_though_its_result_can_not_be_stored(
     page = worker.page("raise_exception_late")
 
     ends_as(page, "failed", "50.0")
+
+
+@pytest.mark.skipif(celery.VERSION < (5, 7), reason="since Celery 5.7")
+def test_task_that_is_retried_since_its_process_is_lost_has_not_failed(own: Worker) -> None:
+    page = own.page("exit_process_the_first_time")
+
+    page.wait_for("succeeded")
+
+    assert "retrying" in page.states
+    assert row(page.task_id).attempt == 2
 
 
 @pytest.mark.parametrize("task", ["open_in_called_task", "open_in_thread"])
