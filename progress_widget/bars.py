@@ -141,7 +141,7 @@ class ProgressBar:
             total = length() if length else None
         self._report.assign(self._known(), progress=0, total=total_of(total))
         self._outlet.write()
-        wanted = until_cancelled(iterable, self._report) if stop else iterable
+        wanted = until_cancelled(iterable, self._outlet) if stop else iterable
         return counted(wanted, self._outlet)
 
     def finalize(self) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from time import monotonic
 from typing import TypeVar
 
+from progress_widget.conf import conf
 from progress_widget.exceptions import Cancelled
 from progress_widget.writing.flushing import Outlet
-from progress_widget.writing.reports import Report
 
 T = TypeVar("T")
 
@@ -27,17 +28,22 @@ def counted(iterable: Iterable[T], outlet: Outlet) -> Iterator[T]:
         outlet.write()
 
 
-def until_cancelled(iterable: Iterable[T], report: Report) -> Iterator[T]:
+def until_cancelled(iterable: Iterable[T], outlet: Outlet) -> Iterator[T]:
     """Yield the items until the task is asked to stop; no item is taken that is not yielded.
 
     Raises:
         Cancelled: It is asked.
     """
-    items = iter(iterable)
-    while not report.is_cancelled:
+    items, interval = iter(iterable), conf.write_interval
+    while not outlet.report.is_cancelled:
+        began_at = monotonic()
         try:
             item = next(items)
         except StopIteration:
             return
         yield item
+        if monotonic() - began_at > interval:
+            # The write that tells of this item has to be waited for: it learns of a wish that came
+            # meanwhile, and the next item may take as long.
+            outlet.flush()
     raise Cancelled

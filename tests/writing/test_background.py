@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 from types import ModuleType
 from typing import Any
 
@@ -1239,3 +1239,19 @@ def test_end_of_a_cancelled_task_is_written_at_once(celery_run, spy):
 
     assert (rows.get().state, rows.get().cancel_asked_at) == (State.SUCCEEDED, None)
     assert spy.count("end") == 1
+
+
+def test_loop_of_slow_items_takes_none_after_it_is_asked_to_stop(celery_run, settings):
+    settings.PROGRESS_WIDGET_WRITE_INTERVAL = 0.2
+    items = iter("abcdef")
+    with celery_run():
+        loop = ProgressBar("kelp").track(items, total=6, stop=True)
+        done = [next(loop), next(loop)]
+        assert until(lambda: rows.get().progress == 1)
+        rows.ask_to_stop("kelp")
+        sleep(0.25)
+
+        with pytest.raises(Cancelled):
+            next(loop)
+
+    assert (done, next(items)) == (["a", "b"], "c")
