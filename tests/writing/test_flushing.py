@@ -187,10 +187,10 @@ def test_soft_time_limit_that_falls_into_a_write_reaches_the_task(monkeypatch, f
 def test_soft_time_limit_that_falls_into_a_read_reaches_the_task(monkeypatch):
     bar = ProgressBar("kelp", dynamic=True)
 
-    def interrupt(task_ids):
+    def interrupt(self, task_ids):
         raise SoftTimeLimitExceeded
 
-    monkeypatch.setattr(rows, "for_tasks", interrupt)
+    monkeypatch.setattr(type(rows), "for_tasks", interrupt)
 
     with pytest.raises(SoftTimeLimitExceeded):
         bar.progress  # noqa: B018  # it queries
