@@ -23,10 +23,10 @@ SITES = ("Finnøya", "Gullholmen", "Kråkvåg", "Skjervøy", "Sula")
 SPECIES = ("Dulse", "Oarweed", "Sugar kelp", "Winged kelp")
 
 
-@shared_task(bind=True)
+@shared_task(bind=True, throws=(Cancelled,))
 def dry_kelp(self: Task, items: int, seconds: float, fail_at: int | None = None) -> None:
     bar = ProgressBar(self.request.id, total=items, step="Lighting the oven…")
-    for leaf in bar.track(range(1, items + 1)):
+    for leaf in bar.track(range(1, items + 1), stop=True):
         bar.update(step=f"Drying leaf {leaf}…")
         time.sleep(seconds / items)
         if leaf == fail_at:
