@@ -104,8 +104,8 @@ class ProgressAdminMixin(Base):
     def media(self) -> Media:
         htmx = self.progress_htmx
         if htmx is None:
-            has_own = apps.is_installed("unfold") or not apps.is_installed("django_htmx")
-            htmx = False if has_own else 2
+            is_ours = apps.is_installed("django_htmx") and not apps.is_installed("unfold")
+            htmx = 2 if is_ours else False
         scripts = [f"django_htmx/htmx-{2 if htmx is True else htmx}.min.js"] if htmx else []
         return super().media + Media(
             css={"all": [media.STYLESHEET, media.TRAY_STYLESHEET, STYLESHEET]},

@@ -61,6 +61,16 @@ def is_stalled(row: TaskProgress, moment: Moment) -> bool:
     return moment.now - since > patience
 
 
+def is_stuck(row: TaskProgress, moment: Moment) -> bool:
+    """Whether a task that is asked to stop has been silent for longer than STALLED_AFTER.
+
+    Its bar does not tell: it says no more than "Cancelling", for ever if no worker takes the task.
+    """
+    if moment.now is None or row.cancel_asked_at is None:
+        return False
+    return moment.now - row.updated_at > moment.patience
+
+
 def is_worth_asking(row: TaskProgress, ticket: Ticket, moment: Moment) -> bool:
     """Whether the queue may know more than the row: there is none, or it is silent."""
     if row._state.adding:

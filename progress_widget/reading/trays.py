@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -14,12 +13,13 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 
-from progress_widget.conf import conf
 from progress_widget.links import safe_link
 from progress_widget.models import TaskProgress
 from progress_widget.reading import rendering, tickets
 from progress_widget.reading.access import may_show, user_of
 from progress_widget.reading.logs import log_once
+from progress_widget.reading.moments import is_stuck
+from progress_widget.reading.polling import present
 from progress_widget.reading.tickets import Ticket
 from progress_widget.texts import DISMISS, NO_TRAY_STYLESHEET, NONE_LEFT, OPEN, TASKS
 
@@ -90,20 +90,10 @@ def _item(request: HttpRequest, row: TaskProgress, tray: Ticket) -> dict[str, An
         "bar": rendering.progressbar(row, request=request, cancel=True),
         "label": row.label,
         "is_finished": row.is_finished,
-        "is_stuck": _is_stuck(row),
+        "is_stuck": is_stuck(row, present().of(row)),
         "link": safe_link(row.link),
         "dismiss_url": reverse("progress_widget:dismiss", kwargs={"token": tickets.sign(ticket)}),
     }
-
-
-def _is_stuck(row: TaskProgress) -> bool:
-    """Whether a task that is cancelled may be dismissed.
-
-    Its bar does not tell: it says no more than "Cancelling", for ever if no worker takes the task.
-    """
-    if row.cancel_asked_at is None or row.now is None:
-        return False
-    return row.now - row.updated_at > timedelta(seconds=conf.stalled_after)
 
 
 def _ticket(*, template: str, task_id: str = "", user: str = "") -> Ticket:
